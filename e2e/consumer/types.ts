@@ -1,0 +1,62 @@
+// Type test of the built declarations, compiled by a consumer with `lib: es2022, dom` and `skipLibCheck: false`, under
+// both module resolutions (scripts/test-package.mjs), and by the project itself against the sources. It never runs.
+
+import type { DType, NDArray, Shape } from 'webgluon';
+import * as webgluon from 'webgluon';
+import { cpu, nd, nn, ShapeError } from 'webgluon';
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const same = <A, B>(_yes: Equal<A, B>): void => {};
+
+export async function arrays(): Promise<void> {
+  using x = nd.array(
+    [
+      [1, 2],
+      [3, 4],
+    ],
+    { ctx: cpu(), dtype: 'float32' },
+  );
+  const dtype: DType = x.dtype;
+  const shape: Shape = x.shape;
+  // A number, not `number | undefined`, under noUncheckedIndexedAccess.
+  same<Shape[0], number>(true);
+  const rows: number = x.shape[0];
+  const flat: Float32Array<ArrayBuffer> = await x.data('float32');
+  const y: NDArray = x.add(1).mul(x).sum(0, { keepdims: true });
+  // Optional members take an explicit undefined under exactOptionalPropertyTypes.
+  nd.zeros([2, 3], { ctx: undefined, dtype: undefined });
+  // @ts-expect-error a dtype that does not exist
+  nd.zeros([2, 3], { dtype: 'float63' });
+  for (const row of x) await row.print();
+  console.log(dtype, shape, rows, flat.length, String(y), webgluon.nd === nd);
+}
+
+class MixMLP extends nn.Block {
+  blk = new nn.Sequential();
+  dense = new nn.Dense(5);
+  constructor() {
+    super();
+    this.blk.add(new nn.Dense(3, { activation: 'relu' }), new nn.Dense(4, { activation: 'relu' }));
+  }
+  forward(x: NDArray): NDArray {
+    const y = nd.relu(this.blk(x));
+    void y.print();
+    return this.dense(y);
+  }
+}
+
+export function blocks(): void {
+  const net = new MixMLP();
+  net.initialize();
+  const y = net(nd.ones([2, 2]));
+  same<typeof y, NDArray>(true);
+  // @ts-expect-error a block's call takes what its forward takes
+  net('x');
+  const weight: NDArray = net.blk[1].weight.data();
+  const layers = new nn.Sequential();
+  layers.add(new nn.Conv2D(6, 5, { activation: 'relu' }), new nn.MaxPool2D(2, 2), new nn.Flatten());
+  const first: NDArray = layers[0].weight.data();
+  // @ts-expect-error what Gluon's users give by position is needed
+  new nn.Dense();
+  console.log(weight.shape[0], first.size, new ShapeError('x') instanceof Error);
+}

@@ -1,0 +1,156 @@
+// What our builds need beyond vite: small shader text, and namespaces that a consumer's bundler can shake.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+
+const WORD = /[\p{L}\p{N}_]/u;
+const PUNCTUATION = /[-+*/%&|^<>=!~@]/;
+
+/**
+ * WGSL without comments and without the blanks that separate nothing. A blank stays between two words, and between two
+ * operators: `a - -1` is not `a--1`, `vec2<f32> =` is not `vec2<f32>=`. The ends keep a line break where they had a
+ * blank, because heads are generated and joined to bodies.
+ * @param {string} source
+ */
+export function minifyWgsl(source) {
+  let out = '';
+  let blank = false;
+  for (let i = 0; i < source.length; ) {
+    const two = source.slice(i, i + 2);
+    if (two === '//') {
+      while (i < source.length && !/[\n\v\f\r\u0085\u2028\u2029]/.test(source[i])) i++;
+      blank = true;
+    } else if (two === '/*') {
+      // Block comments nest in WGSL.
+      let depth = 0;
+      do {
+        const pair = source.slice(i, i + 2);
+        if (pair === '/*') depth++;
+        if (pair === '*/') depth--;
+        i += pair === '/*' || pair === '*/' ? 2 : 1;
+      } while (depth > 0 && i < source.length);
+      blank = true;
+    } else if (/[\s\u0085\u200e\u200f]/.test(source[i])) {
+      i++;
+      blank = true;
+    } else {
+      const next = source[i++];
+      const last = out.at(-1);
+      if (blank) {
+        if (last === undefined) out = '\n';
+        else if ((WORD.test(last) && WORD.test(next)) || (PUNCTUATION.test(last) && PUNCTUATION.test(next)))
+          out += ' ';
+        // `1. x` and `a .5` are left alone: a point beside a blank may belong to a number.
+        else if (last === '.' || next === '.') out += ' ';
+      }
+      blank = false;
+      out += next;
+    }
+  }
+  return blank ? `${out}\n` : out;
+}
+
+/** Loads `*.wgsl?raw` minified, in builds only: in tests and in the dev server a shader is the file as it stands. */
+export function wgsl() {
+  return {
+    name: 'webgluon:wgsl',
+    apply: 'build',
+    enforce: 'pre',
+    load(id) {
+      const [file, query] = id.split('?');
+      if (query !== 'raw' || !file.endsWith('.wgsl')) return null;
+      this.addWatchFile(file);
+      return {
+        code: `export default ${JSON.stringify(minifyWgsl(readFileSync(file, 'utf8')))};`,
+        moduleSideEffects: false,
+        moduleType: 'js',
+      };
+    },
+  };
+}
+
+const NAMESPACE = /^export\s+\*\s+as\s+(\w+)\s+from\s+['"](\.[^'"]+)['"]/gm;
+
+/** Every `export * as name from './file.ts'` under a folder: the namespaces of the public surface. */
+export function findNamespaces(source) {
+  const targets = new Map();
+  const importers = new Set();
+  const names = new Set();
+  for (const entry of readdirSync(source, { recursive: true }).sort()) {
+    const file = join(source, String(entry));
+    if (!/\.ts$/.test(file) || /\.(test|d)\.ts$/.test(file)) continue;
+    for (const [, name, specifier] of readFileSync(file, 'utf8').matchAll(NAMESPACE)) {
+      importers.add(file);
+      const target = resolve(dirname(file), specifier);
+      if (targets.has(target) || !existsSync(target)) continue;
+      const unique = names.has(name)
+        ? relative(source, target).replace(/\.ts$/, '').split(sep).join('-')
+        : name;
+      names.add(unique);
+      targets.set(target, unique);
+    }
+  }
+  return { targets, importers };
+}
+
+/**
+ * Rolled into one file, `export * as nn` becomes an object with a getter for each layer, and no bundler can tell which
+ * of them a page uses. So each namespace stays a module of its own (`chunks/nn.js`), which the module that exports it
+ * imports by its relative URL. Code used by several of them lies in `chunks/core.js` (the floors up to nd) and
+ * `chunks/shared.js`; what is reached by `import()` alone stays lazy.
+ * @param {{ source: string, entry: string, core: RegExp }} options
+ */
+export function namespaces({ source, entry, core }) {
+  const { targets, importers } = findNamespaces(source);
+  // Rolldown makes external paths relative as if the output lay in the sources' folder.
+  const fileOf = (name) => join(source, 'chunks', `${name}.js`);
+
+  const plugin = {
+    name: 'webgluon:namespaces',
+    apply: 'build',
+    enforce: 'pre',
+    buildStart() {
+      for (const [id, name] of targets) {
+        this.emitFile({ type: 'chunk', id, fileName: `chunks/${name}.js`, preserveSignature: 'strict' });
+      }
+    },
+    resolveId(specifier, importer) {
+      if (!importer || !importers.has(importer) || !specifier.startsWith('.')) return null;
+      const name = targets.get(resolve(dirname(importer), specifier));
+      // Only the line that re-exports the namespace: an importer's other uses of the module would name another file.
+      return name === undefined ? null : { id: fileOf(name), external: 'relative', moduleSideEffects: true };
+    },
+  };
+
+  // Which of the roots reach a module without `import()`, worked out once the whole graph is known.
+  let reached;
+  const reach = (getModuleInfo) => {
+    reached = new Map();
+    for (const root of [entry, ...targets.keys()]) {
+      const seen = new Set();
+      const open = [root];
+      for (let id = open.pop(); id !== undefined; id = open.pop()) {
+        if (seen.has(id)) continue;
+        seen.add(id);
+        reached.set(id, (reached.get(id) ?? 0) + 1);
+        open.push(...(getModuleInfo(id)?.importedIds ?? []));
+      }
+    }
+  };
+  const group = (name, priority, belongs) => ({
+    debugName: name,
+    priority,
+    name(id, context) {
+      if (reached === undefined) reach((module) => context.getModuleInfo(module));
+      const roots = reached.get(id) ?? 0;
+      return roots > 0 && !targets.has(id) && id !== entry && belongs(id, roots) ? name : null;
+    },
+  });
+  const low = (id) => {
+    const inside = relative(source, id).split(sep).join('/');
+    return core.test(inside) || inside.startsWith('..') || id.startsWith('\0');
+  };
+  const codeSplitting = {
+    groups: [group('core', 2, low), group('shared', 1, (_id, roots) => roots > 1)],
+  };
+  return { plugin, codeSplitting };
+}

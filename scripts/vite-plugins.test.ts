@@ -1,0 +1,59 @@
+// Shortening a shader changes no token: the tokens before and after are compared by a tokenizer of WGSL's grammar.
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { minifyWgsl } from './vite-plugins.mjs';
+
+/** Longest match first, as the specification's token list orders them. */
+const TOKEN =
+  /0[xX][\da-fA-F.]+(?:[pP][+-]?\d+)?[iufh]?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[iufh]?|[\p{L}_][\p{L}\p{N}_]*|<<=|>>=|->|\+\+|--|&&|\|\||<<|>>|<=|>=|==|!=|\+=|-=|\*=|\/=|%=|&=|\|=|\^=|\S/gu;
+
+function tokens(source: string): string[] {
+  let plain = '';
+  for (let i = 0, depth = 0; i < source.length; i++) {
+    const pair = source.slice(i, i + 2);
+    if (depth === 0 && pair === '//') {
+      while (i < source.length && source[i] !== '\n') i++;
+      plain += '\n';
+    } else if (pair === '/*') {
+      depth++;
+      i++;
+    } else if (depth > 0 && pair === '*/') {
+      depth--;
+      i++;
+      plain += ' ';
+    } else if (depth === 0) plain += source[i];
+  }
+  return plain.match(TOKEN) ?? [];
+}
+
+test('comments and blanks go, meaning stays', () => {
+  const source = `// head
+@group(0) @binding(0) var<storage, read> a : array<f32>; /* a /* nested */ comment */
+
+fn f(x : f32) -> f32 {
+  let y : vec2<f32> = vec2<f32>( 1.0, -2. );
+  let b = x - -1.0; // minus minus
+  let n = !( - x < 0.5 ) & ! true;
+  return y.x / b;
+}
+`;
+  expect(minifyWgsl(source)).toBe(
+    '\n@group(0)@binding(0)var<storage,read>a:array<f32>;fn f(x:f32)->f32{let y:vec2<f32> =vec2<f32>(1.0,-2. );' +
+      'let b=x- -1.0;let n= !(-x<0.5)& !true;return y.x/b;}\n',
+  );
+});
+
+test('an end without a line break gets none; an empty shader stays empty', () => {
+  expect(minifyWgsl('fn f() {}')).toBe('fn f(){}');
+  expect(minifyWgsl('')).toBe('');
+});
+
+const shaders = new URL('../shaders/', import.meta.url);
+const bodies = readdirSync(shaders).filter((name) => name.endsWith('.wgsl'));
+
+test.each(bodies)('%s keeps its tokens', (name) => {
+  const source = readFileSync(new URL(name, shaders), 'utf8');
+  const small = minifyWgsl(source);
+  expect(small.length).toBeLessThanOrEqual(source.length);
+  expect(tokens(small)).toEqual(tokens(source));
+});
