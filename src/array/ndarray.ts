@@ -1,0 +1,275 @@
+// What users hold: a shape, a dtype, a context and counted storage, always contiguous and row-major. Operations are attached by the nd floor
+// (this file has none), so the type of the methods comes from there: the one upward edge, types only.
+import type { Context } from '../core/context.ts';
+import type { DType } from '../core/dtype.ts';
+import { ArgumentError } from '../core/errors.ts';
+import type { Shape } from '../core/shape.ts';
+import { describe, sizeOf } from '../core/shape.ts';
+import type { Device } from '../device/device.ts';
+import type { Operand } from '../ir/kernel.ts';
+import type { Storage } from '../ir/storage.ts';
+import type { NDArrayMethods } from '../nd/methods.ts';
+import { currentScope, leaveScope, openScope, type Scope } from './scope.ts';
+
+/** An array's hold on its storage. Outlives the handle in the finalization registry, so it must not refer back to it. */
+class Body implements Operand {
+  readonly storage: Storage;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly device: Device;
+  /** In a user's hands (counted in `userBytes`), not the library's. */
+  user = false;
+  held = true;
+
+  constructor(device: Device, storage: Storage, dtype: DType, shape: Shape) {
+    this.device = device;
+    this.storage = storage;
+    this.dtype = dtype;
+    this.shape = shape;
+    storage.refs++;
+  }
+
+  setUser(user: boolean): void {
+    if (user === this.user || !this.held) return;
+    this.user = user;
+    this.storage.userRefs += user ? 1 : -1;
+    if (this.storage.userRefs === (user ? 1 : 0)) this.device.countUser(this.storage, user ? 1 : -1);
+  }
+
+  release(): void {
+    if (!this.held) return;
+    this.setUser(false);
+    this.held = false;
+    if (--this.storage.refs === 0) this.device.free(this.storage);
+  }
+}
+
+// the net below users' own `dispose()`: a dropped handle gives its storage back when the collector notices
+const dropped = new FinalizationRegistry<Body>((body) => body.release());
+
+/** @internal Wraps storage (whose `refs` it raises) as an array of the current scope. */
+export let makeArray: (
+  context: Context,
+  device: Device,
+  storage: Storage,
+  dtype: DType,
+  shape: Shape,
+) => NDArray;
+
+/** @internal An array's operand and device; throws, naming `op`, for what is no array or was freed. */
+export let bodyOf: (
+  array: NDArray,
+  op: string,
+) => Operand & { readonly device: Device; readonly shape: Shape };
+
+/** @internal Frees; `freedBy` says who did it, for the error at the next use. */
+export let freeArray: (array: NDArray, freedBy: (() => string) | undefined) => void;
+
+/** @internal Moves an array out of a scope that is ending, into the one around it or into the user's hands. */
+let escape: (array: NDArray, scope: Scope) => void;
+
+/** @internal Says whose memory it is, for `memoryInfo().userBytes`. */
+export let setOwner: (array: NDArray, owner: 'user' | 'library') => void;
+
+const internal: unique symbol = Symbol('webgluon.internal');
+
+export interface NDArray extends NDArrayMethods {}
+
+/**
+ * An n-dimensional array on one device. Made by `nd.array`, `nd.zeros` and the other `nd.*` functions; never by `new`.
+ *
+ * Elements are stored row-major; the reshape family and `detach` share memory, everything else copies.
+ *
+ * @example
+ * const x = nd.array([[1, 2, 3], [5, 6, 7]]);
+ * x.shape;                    // [2, 3]
+ * await x.sum().asscalar();   // 24
+ */
+export class NDArray {
+  /** The extents, outermost first. */
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly context: Context;
+  #body: Body | null;
+  #freedBy: (() => string) | undefined;
+
+  /** @internal */
+  constructor(key: typeof internal, context: Context, body: unknown) {
+    if (key !== internal || !(body instanceof Body))
+      throw new ArgumentError(
+        'expected arrays to be made by functions, received new NDArray(…). Write nd.array([[1, 2], [3, 4]]) or nd.zeros([2, 2]).',
+        { op: 'NDArray' },
+      );
+    this.shape = body.shape;
+    this.dtype = body.dtype;
+    this.context = context;
+    this.#body = body;
+  }
+
+  /** The number of elements. */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  /** The number of axes. */
+  get ndim(): number {
+    return this.shape.length;
+  }
+
+  /** Whether the memory was given back, by `dispose()` or by the scope that made the array. */
+  get isDisposed(): boolean {
+    return this.#body === null;
+  }
+
+  /**
+   * Gives the memory back now rather than whenever the garbage collector runs. Views of the same memory stay valid. A second call does nothing;
+   * using the array afterwards throws.
+   */
+  dispose(): void {
+    freeArray(this, undefined);
+  }
+
+  /** `{ using x = nd.ones([2]); … }` disposes at the end of the block. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'NDArray';
+  }
+
+  static {
+    makeArray = (context, device, storage, dtype, shape) => {
+      const body = new Body(device, storage, dtype, shape);
+      const array = new NDArray(internal, context, body);
+      const scope = currentScope();
+      if (scope === null) {
+        body.setUser(true);
+        dropped.register(array, body);
+      } else {
+        scope.made.push(array);
+        if (!scope.library) body.setUser(true);
+      }
+      return array;
+    };
+    bodyOf = (array, op) => {
+      if (!(array instanceof NDArray)) throw notAnArray(array, op);
+      const body = array.#body;
+      if (body === null) throw freedError(array, op, array.#freedBy);
+      return body;
+    };
+    freeArray = (array, freedBy) => {
+      const body = array.#body;
+      if (body === null) return;
+      array.#body = null;
+      array.#freedBy = freedBy;
+      body.release();
+    };
+    escape = (array, scope) => {
+      const body = array.#body;
+      if (body === null) return;
+      const outer = scope.outer;
+      if (outer === null) {
+        body.setUser(true);
+        dropped.register(array, body);
+      } else {
+        outer.made.push(array);
+        if (!outer.library) body.setUser(true);
+      }
+    };
+    setOwner = (array, owner) => array.#body?.setUser(owner === 'user');
+  }
+}
+
+function notAnArray(value: unknown, op: string): ArgumentError {
+  const advice =
+    value instanceof Promise
+      ? 'It is a Promise: await it first.'
+      : typeof value === 'number' || Array.isArray(value) || ArrayBuffer.isView(value)
+        ? 'Make one with nd.array(…).'
+        : 'Pass an array made by nd.array(…).';
+  return new ArgumentError(`expected an NDArray, received ${describe(value)}. ${advice}`, { op });
+}
+
+function freedError(array: NDArray, op: string, freedBy: (() => string) | undefined): ArgumentError {
+  const text = `an array of shape (${array.shape.join(', ')}) on ${array.context}`;
+  return new ArgumentError(
+    freedBy === undefined
+      ? `expected an array in use, received ${text} that was disposed. Dispose it after its last use, or use a copy() made before.`
+      : `expected an array in use, received ${text} that ${freedBy()} made and freed at its end. ` +
+          'Return it from there, keep it by nd.keep(x), or store it in a field of your block.',
+    { op },
+  );
+}
+
+const kept = new WeakSet<NDArray>();
+
+/**
+ * Keeps an array that the running block call or `nd.scope` would free at its end. It is yours from then on: dispose it when done.
+ *
+ * @returns the same array
+ * @example
+ * class Net extends nn.Block {
+ *   forward(x: NDArray) {
+ *     hidden = nd.keep(this.body(x)); // `hidden` stays usable after net(x)
+ *     return this.head(hidden);
+ *   }
+ * }
+ */
+export function keep<T extends NDArray>(array: T): T {
+  bodyOf(array, 'keep');
+  kept.add(array);
+  return array;
+}
+
+/** Lets a kept array out of a scope that is ending; false for one that nothing keeps. */
+export function takeKept(array: NDArray, scope: Scope): boolean {
+  if (!kept.has(array)) return false;
+  escape(array, scope);
+  return true;
+}
+
+/** Every array in a value: itself, or within arrays, plain objects, Maps and Sets. */
+export function arraysIn(value: unknown, found: Set<NDArray> = new Set(), depth = 0): Set<NDArray> {
+  if (value instanceof NDArray) found.add(value);
+  else if (depth < 8 && typeof value === 'object' && value !== null) {
+    if (Array.isArray(value) || value instanceof Set)
+      for (const item of value) arraysIn(item, found, depth + 1);
+    else if (value instanceof Map) for (const item of value.values()) arraysIn(item, found, depth + 1);
+    else {
+      const prototype: unknown = Object.getPrototypeOf(value);
+      if (prototype === Object.prototype || prototype === null)
+        for (const item of Object.values(value)) arraysIn(item, found, depth + 1);
+    }
+  }
+  return found;
+}
+
+/**
+ * Runs `fn` and frees what it made, but what it returns, what `keep` was called on and what `survivors` names.
+ * If `fn` throws, all of it is freed.
+ */
+export function runInScope<R>(
+  label: () => string,
+  library: boolean,
+  fn: () => R,
+  survivors?: () => Set<NDArray>,
+): R {
+  const scope = openScope(label, library);
+  // one array is what most calls return: it needs no set
+  let single: NDArray | undefined;
+  let staying: Set<NDArray> | undefined;
+  try {
+    const result = fn();
+    if (survivors !== undefined) staying = survivors();
+    if (result instanceof NDArray) single = result;
+    else staying = arraysIn(result, staying);
+    return result;
+  } finally {
+    leaveScope(scope);
+    for (const array of scope.made as NDArray[]) {
+      if (array === single || staying?.has(array) === true || kept.has(array)) escape(array, scope);
+      else freeArray(array, label);
+    }
+  }
+}

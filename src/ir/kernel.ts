@@ -1,0 +1,185 @@
+// What a device is asked to run. A kernel is the static part (made once, when its operation is defined, and compared by identity or
+// by `key`); what changes from call to call travels beside it: operands, `dims` (integers) and `scalars` (floats).
+// Both devices implement exactly what is written here.
+import type { ComputeType, DType } from '../core/dtype.ts';
+import { computeTypeOf } from '../core/dtype.ts';
+import type { Expr } from './expr.ts';
+import { exprKey } from './expr.ts';
+import type { Storage } from './storage.ts';
+
+/** An array as a kernel sees it: always contiguous and row-major in its storage, from the storage's beginning. */
+export interface Operand {
+  readonly storage: Storage;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/**
+ * One expression per output element. Every input broadcasts (NumPy's rule) to the output's shape; the devices have fast paths for
+ * inputs of the output's shape and of one element. An output may share its storage with an input of the same shape (in place).
+ * Needs no `dims`. Elements are computed in the compute type of input `computeFrom` (−1: of the output); other inputs are converted to
+ * it when loaded, the result is converted to the output's dtype when stored (see `conversions` below).
+ */
+export interface ElementwiseKernel {
+  readonly kind: 'elementwise';
+  readonly key: string;
+  readonly name: string;
+  readonly expr: Expr;
+  readonly inputs: number;
+  readonly computeFrom: number;
+}
+
+/** How a stage folds the elements along the axis. `argmax` and `argmin` give the first place of the extreme (a NaN counts as extreme). */
+export type Combine = 'sum' | 'prod' | 'max' | 'min' | 'argmax' | 'argmin';
+
+export interface Stage {
+  readonly combine: Combine;
+  /** Over inputs, scalars, `index`, `length` and earlier stages. */
+  readonly load: Expr;
+}
+
+/**
+ * Reductions and everything that normalises along an axis. An array is seen as (outer, length, inner); for each (o, i) the stages run one after
+ * the other along l, each with the results of those before it; then `store` is evaluated: once per row (output o·inner + i) or, where `perElement`,
+ * for every element (output (o·length + l)·inner + i).
+ * `dims` = [outer, length, inner, then for each input its three element strides so, sl, si]: input k is read at o·so + l·sl + i·si.
+ * In a perRow store, `input` leaves must not occur. An empty axis gives 0 for sum, 1 for prod, −∞ for max, ∞ for min.
+ * A stage that is a max or min lets NaN through. Sums of float32 must be at least as accurate as pairwise summation.
+ */
+export interface RowKernel {
+  readonly kind: 'row';
+  readonly key: string;
+  readonly name: string;
+  readonly stages: readonly Stage[];
+  readonly store: Expr;
+  readonly perElement: boolean;
+  readonly inputs: number;
+  readonly computeFrom: number;
+}
+
+/**
+ * The tiled product. Accumulates in float32 (float64 for float64, int32 for integers).
+ * - `matmul`: C[b, m, n] = Σₖ A[b, m, k]·B[b, k, n]; `transposeA`: A is stored as (k, m), `transposeB`: B as (n, k).
+ *   dims = [batch, M, N, K, aBatchStride, bBatchStride] (strides in elements, 0 repeats one matrix). Inputs A, B, then the bias.
+ * - convolutions over up to three spatial axes, NC[DHW], weight (O, C/groups, kD, kH, kW), cross-correlation:
+ *   dims = [N, C, O, groups, iD, iH, iW, oD, oH, oW, kD, kH, kW, sD, sH, sW, dD, dH, dW, pD, pH, pW]
+ *   (i: the side of C, o: the side of O; p: padding before; fewer axes: extents and strides 1, padding 0 in front).
+ *   `conv`: y(N,O,o) from x(N,C,i), w, bias over O. `convGradData`: (N,C,i) from dy(N,O,o), w, bias over C; it is also the transposed
+ *   convolution. `convGradWeight`: (O, C/groups, k) from dy(N,O,o), x(N,C,i).
+ * Then the epilogue: bias (`m`: one per row = channel; `n`: one per column; the last input), then `epilogue` over input 0 = the sum.
+ */
+export interface ProductKernel {
+  readonly kind: 'product';
+  readonly key: string;
+  readonly name: string;
+  readonly form: 'matmul' | 'conv' | 'convGradData' | 'convGradWeight';
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+  readonly bias: 'none' | 'm' | 'n';
+  readonly epilogue: Expr | null;
+}
+
+/**
+ * What is none of the above; `dims` as said at each name.
+ * - `stridedCopy`: [ndim, inOffset, outOffset, shape…, inStrides…, outStrides…] copies x[inOffset + Σ c·inStride] to y[outOffset + Σ c·outStride]
+ *   for all c in shape, in elements; strides may be 0 or negative for the input, not for the output; dtype may differ (converted). What it does not write keeps its value.
+ * - `take`: [outer, extent, inner, count, mode]: y[o, j, i] = x[o, index(j), i]; inputs x, indices (any dtype, truncated). mode 0 clips, 1 wraps (as Python's %).
+ * - `takeAlong`: [outer, extent, inner, count, mode]: y[o, j, i] = x[o, index[o, j, i], i]; inputs x, indices of shape (outer, count, inner). `pick` is count 1.
+ * - `gatherNd`: [count, depth, slice, extents…(depth)]: y[n, s] = x[(index[0, n], …, index[depth−1, n]), s]; inputs x, indices (depth, count). Negative indices count from the end; then clipped.
+ * - `scatterNd`: dims as gatherNd; y[(index…), s] = x[n, s] where y keeps what it had; for repeated indices the last n wins. inputs x (count, slice), indices; output y.
+ * - `scatterAddNd`: as scatterNd, but y[…] += x[n, s], in ascending n (deterministic). float32, int32, uint32.
+ * - `pad`: [mode, ndim, inShape…, before…, outShape…]: mode 0 edge, 1 reflect (without repeating the border); y[c] = x[reflect(c − before)].
+ * - `poolMax`, `poolAvg`, `poolSum`: [planes, iD, iH, iW, oD, oH, oW, kD, kH, kW, sD, sH, sW, pD, pH, pW, countIncludePad] over (planes, D, H, W).
+ *   A window is clipped to the input; max over it (−∞ if empty; NaN goes through). Average: divided by the number of elements in the clipped window, or,
+ *   with countIncludePad, of the window clipped to the padded input (end at most extent + padding, the same padding after as before).
+ * - `sort`: [rows, length, descending]: sorts each row of x (rows, length), stably; NaN last when ascending, first when descending.
+ *   Two outputs: the sorted values (dtype of x), and their former places (float32 or int32, as the second output's dtype says).
+ * - `cumsum`: [outer, length, inner, exclusive, reverse].
+ * - `randomUniform` scalars [low, high], `randomNormal` scalars [loc, scale], `randomInt` scalars [low, high) : no inputs; draws from the device's own generators
+ *   (GLUON.md), which move on; output float32, float16 or float64 (integers for randomInt). dims = [].
+ */
+export type CustomName =
+  | 'stridedCopy'
+  | 'take'
+  | 'takeAlong'
+  | 'gatherNd'
+  | 'scatterNd'
+  | 'scatterAddNd'
+  | 'pad'
+  | 'poolMax'
+  | 'poolAvg'
+  | 'poolSum'
+  | 'sort'
+  | 'cumsum'
+  | 'randomUniform'
+  | 'randomNormal'
+  | 'randomInt';
+
+export interface CustomKernel {
+  readonly kind: 'custom';
+  readonly key: string;
+  readonly name: CustomName;
+}
+
+export type Kernel = ElementwiseKernel | RowKernel | ProductKernel | CustomKernel;
+
+// Conversions, everywhere a value changes type: to float: rounded to nearest. float → int32/int8: truncated towards zero (NaN: 0; out of range: saturated at
+// int32, then wrapped for int8). float → uint32: negative values as int32 wrapped, else truncated. float → uint8: as int32, then modulo 256.
+// anything → bool: 0 for zero, else 1. integers → narrower integers: wrapped.
+
+export function elementwiseKernel(
+  name: string,
+  inputs: number,
+  expr: Expr,
+  computeFrom = inputs > 0 ? 0 : -1,
+): ElementwiseKernel {
+  return {
+    kind: 'elementwise',
+    key: `e${inputs}c${computeFrom}:${exprKey(expr)}`,
+    name,
+    expr,
+    inputs,
+    computeFrom,
+  };
+}
+
+export function rowKernel(
+  name: string,
+  inputs: number,
+  stages: readonly Stage[],
+  store: Expr,
+  perElement: boolean,
+  computeFrom = 0,
+): RowKernel {
+  const key = `r${inputs}c${computeFrom}${perElement ? 'e' : 'r'}:${stages.map((s) => `${s.combine}=${exprKey(s.load)}`).join(';')}>${exprKey(store)}`;
+  return { kind: 'row', key, name, stages, store, perElement, inputs, computeFrom };
+}
+
+export function productKernel(
+  name: string,
+  form: ProductKernel['form'],
+  options: {
+    readonly transposeA?: boolean | undefined;
+    readonly transposeB?: boolean | undefined;
+    readonly bias?: 'none' | 'm' | 'n' | undefined;
+    readonly epilogue?: Expr | null | undefined;
+  } = {},
+): ProductKernel {
+  const { transposeA = false, transposeB = false, bias = 'none', epilogue = null } = options;
+  const key = `p${form}${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'}${bias}:${epilogue === null ? '' : exprKey(epilogue)}`;
+  return { kind: 'product', key, name, form, transposeA, transposeB, bias, epilogue };
+}
+
+export function customKernel(name: CustomName): CustomKernel {
+  return { kind: 'custom', key: `c${name}`, name };
+}
+
+/** The numbers in which a kernel computes on these operands. */
+export function computeTypeFor(
+  computeFrom: number,
+  inputs: readonly Operand[],
+  outputs: readonly Operand[],
+): ComputeType {
+  const operand = computeFrom < 0 ? outputs[0] : inputs[computeFrom];
+  return computeTypeOf(operand?.dtype ?? 'float32');
+}

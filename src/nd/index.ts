@@ -1,0 +1,117 @@
+// The namespace `nd`: arrays and every operation on them.
+import './methods.ts';
+
+export { keep } from '../array/ndarray.ts';
+export {
+  activation,
+  elu,
+  gelu,
+  hardSigmoid,
+  leakyReLU,
+  logSigmoid,
+  mish,
+  prelu,
+  relu,
+  selu,
+  sigmoid,
+  silu,
+  smoothL1,
+  softrelu,
+  softsign,
+  swish,
+} from '../ops/activation.ts';
+export * from '../ops/binary.ts';
+export { convolution, deconvolution } from '../ops/convolution.ts';
+export {
+  arange,
+  empty,
+  eye,
+  full,
+  fullLike,
+  linspace,
+  ones,
+  onesLike,
+  zeros,
+  zerosLike,
+} from '../ops/creation.ts';
+export {
+  batchTake,
+  clip,
+  embedding,
+  gatherNd,
+  oneHot,
+  pick,
+  scatterNd,
+  take,
+  takeAlongAxis,
+  where,
+} from '../ops/indexing.ts';
+export {
+  batchNorm,
+  groupNorm,
+  instanceNorm,
+  l2Normalization,
+  layerNorm,
+  logSoftmax,
+  softmax,
+  softmin,
+} from '../ops/normalize.ts';
+export { argsort, cumsum, sort, topk } from '../ops/ordering.ts';
+export { pooling } from '../ops/pooling.ts';
+export { batchDot, dot, fullyConnected, linalgGemm2, matmul } from '../ops/product.ts';
+export {
+  argmax,
+  argmaxChannel,
+  argmin,
+  max,
+  mean,
+  min,
+  nanprod,
+  nansum,
+  norm,
+  prod,
+  sum,
+  sumAxis,
+} from '../ops/reduce.ts';
+export {
+  astype,
+  broadcastAxis,
+  broadcastLike,
+  broadcastTo,
+  cast,
+  concat,
+  copy,
+  depthToSpace,
+  detach,
+  expandDims,
+  flatten,
+  flip,
+  pad,
+  repeat,
+  reshape,
+  reshapeLike,
+  reverse,
+  slice,
+  sliceAxis,
+  sliceLike,
+  spaceToDepth,
+  split,
+  squeeze,
+  stack,
+  swapaxes,
+  tile,
+  transpose,
+} from '../ops/shapes.ts';
+export * from '../ops/unary.ts';
+export { load, save } from './files.ts';
+export { array } from './make.ts';
+export * as random from './random.ts';
+export {
+  normal as randomNormal,
+  randint as randomRandint,
+  randn as randomRandn,
+  shuffle as randomShuffle,
+  uniform as randomUniform,
+} from './random.ts';
+export { scope, waitall } from './scoped.ts';
+export { asInContext, copyto, toCpu } from './transfer.ts';

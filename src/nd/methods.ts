@@ -1,0 +1,265 @@
+// Which functions are methods of NDArray: those that take an array first. Types derive from the functions' own; nothing is written twice.
+import { NDArray } from '../array/ndarray.ts';
+import type { TypedArray } from '../core/dtype.ts';
+import * as activation from '../ops/activation.ts';
+import * as binary from '../ops/binary.ts';
+import { onesLike, zerosLike } from '../ops/creation.ts';
+import { batchTake, clip, gatherNd, oneHot, pick, take, takeAlongAxis } from '../ops/indexing.ts';
+import { l2Normalization, logSoftmax, softmax, softmin } from '../ops/normalize.ts';
+import { argsort, cumsum, sort, type TopkOptions, type TopkReturn, topk } from '../ops/ordering.ts';
+import { batchDot, dot, matmul } from '../ops/product.ts';
+import * as reduce from '../ops/reduce.ts';
+import * as shapes from '../ops/shapes.ts';
+import * as unary from '../ops/unary.ts';
+import { at, type Index, set, type Value } from './indexing.ts';
+import { array, asscalar, type DataOf, data, type Nested, print, text } from './reading.ts';
+import { asInContext, copyto, toCpu } from './transfer.ts';
+
+const {
+  relu,
+  sigmoid,
+  softrelu,
+  softsign,
+  logSigmoid,
+  mish,
+  gelu,
+  selu,
+  silu,
+  swish,
+  hardSigmoid,
+  elu,
+  smoothL1,
+  prelu,
+  leakyReLU,
+} = activation;
+const { sum, sumAxis, mean, prod, max, min, nansum, nanprod, norm, argmax, argmin, argmaxChannel } = reduce;
+const {
+  reshape,
+  reshapeLike,
+  expandDims,
+  squeeze,
+  flatten,
+  detach,
+  astype,
+  cast,
+  copy,
+  transpose,
+  swapaxes,
+  broadcastTo,
+  broadcastLike,
+  broadcastAxis,
+  slice,
+  sliceAxis,
+  sliceLike,
+  flip,
+  reverse,
+  tile,
+  repeat,
+  split,
+  pad,
+  spaceToDepth,
+  depthToSpace,
+} = shapes;
+
+const table = {
+  ...unary,
+  ...binary,
+  relu,
+  sigmoid,
+  softrelu,
+  softsign,
+  logSigmoid,
+  mish,
+  gelu,
+  selu,
+  silu,
+  swish,
+  hardSigmoid,
+  elu,
+  smoothL1,
+  prelu,
+  leakyReLU,
+  sum,
+  sumAxis,
+  mean,
+  prod,
+  max,
+  min,
+  nansum,
+  nanprod,
+  norm,
+  argmax,
+  argmin,
+  argmaxChannel,
+  softmax,
+  logSoftmax,
+  softmin,
+  l2Normalization,
+  dot,
+  batchDot,
+  matmul,
+  reshape,
+  reshapeLike,
+  expandDims,
+  squeeze,
+  flatten,
+  detach,
+  astype,
+  cast,
+  copy,
+  transpose,
+  swapaxes,
+  broadcastTo,
+  broadcastLike,
+  broadcastAxis,
+  slice,
+  sliceAxis,
+  sliceLike,
+  flip,
+  reverse,
+  tile,
+  repeat,
+  split,
+  pad,
+  spaceToDepth,
+  depthToSpace,
+  take,
+  pick,
+  takeAlongAxis,
+  batchTake,
+  gatherNd,
+  oneHot,
+  clip,
+  sort,
+  argsort,
+  topk,
+  cumsum,
+  zerosLike,
+  onesLike,
+  copyto,
+  asInContext,
+  toCpu,
+};
+
+type Method<F> = F extends (x: never, ...rest: infer R) => infer Y ? (...rest: R) => Y : never;
+type Table = typeof table;
+type Derived = { [K in Exclude<keyof Table, 'topk'>]: Method<Table[K]> };
+
+/** The methods of an NDArray: every function of `nd` that takes an array first, and reading, indexing, printing. */
+export interface NDArrayMethods extends Derived, Iterable<NDArray> {
+  /** The transpose: axes reversed. Copies. */
+  readonly T: NDArray;
+  /** The `k` greatest along an axis; see `nd.topk`. */
+  topk<R extends TopkReturn = 'indices'>(
+    k?: number | ({ readonly k?: number | undefined } & TopkOptions<R>),
+    options?: TopkOptions<R>,
+  ): R extends 'both' ? [NDArray, NDArray] : NDArray;
+  /**
+   * A fresh flat copy of the values as they are now: a typed array of the dtype (float16 as Float32Array, bool as Uint8Array of 0 and 1), or of
+   * the dtype that is named.
+   * @example const v = await x.data('float32'); // Float32Array
+   */
+  data(): Promise<TypedArray>;
+  data<D extends keyof DataOf>(dtype: D): Promise<DataOf[D]>;
+  /** The values as nested arrays of numbers (booleans for bool). */
+  array(): Promise<Nested>;
+  /** The value of an array with one element. */
+  asscalar(): Promise<number>;
+  /** The value of an array with one element; the same as `asscalar`. */
+  item(): Promise<number>;
+  /** Prints the values as they are now, as Gluon does; calls print in their order. */
+  print(): Promise<void>;
+  /** What Gluon prints: the values of a CPU array; a GPU array shows its header only, since its values must be awaited. */
+  toString(): string;
+  /**
+   * Elements by indices, one for each axis: a number (its axis goes), a range as text ('1:3', '::2', ':'), '...', null (a new axis), an array of
+   * indices. Copies.
+   * @example
+   * y.at(1, 2);        // y[1, 2]
+   * y.at(':', '1:3');  // y[:, 1:3]
+   */
+  at(...index: Index[]): NDArray;
+  /**
+   * Writes into the elements that `index` names (as in `at`); the value broadcasts. Returns the array.
+   * @example y.set([':', '1:3'], 2) // y[:, 1:3] = 2
+   */
+  set(index: Index | readonly Index[], value: Value): NDArray;
+}
+
+function define(name: string | symbol, value: (this: NDArray, ...rest: never[]) => unknown): void {
+  Object.defineProperty(NDArray.prototype, name, { value, writable: true, configurable: true });
+}
+
+/** What operators on arrays should have been: JavaScript has no operator overloading, so the mistake is named. */
+function toPrimitive(this: NDArray, hint: string): string {
+  if (hint === 'string') return text(this);
+  throw new TypeError(
+    hint === 'number'
+      ? '[NDArray] expected a method, received an operator such as < > - * / on an array. Write a.greater(b), a.lesser(b), a.sub(b), a.mul(b), a.div(b), a.neg(); for its value, await a.asscalar().'
+      : '[NDArray] expected a method, received the operator + or == on an array. Write a.add(b) or a.equal(b); for text, String(a).',
+  );
+}
+
+for (const [name, f] of Object.entries(table) as [string, (x: NDArray, ...rest: unknown[]) => unknown][])
+  define(name, function (this: NDArray, ...rest: unknown[]) {
+    return f(this, ...rest);
+  });
+define('data', function (this: NDArray, dtype?: never) {
+  return data(this, dtype);
+});
+define('array', function (this: NDArray) {
+  return array(this);
+});
+for (const name of ['asscalar', 'item'])
+  define(name, function (this: NDArray) {
+    return asscalar(this, name);
+  });
+define('print', function (this: NDArray) {
+  return print(this);
+});
+define('toString', function (this: NDArray) {
+  return text(this);
+});
+define('at', function (this: NDArray, ...index: Index[]) {
+  return at(this, index);
+});
+define('set', function (this: NDArray, index: Index | readonly Index[], value: Value) {
+  return set(this, index, value);
+} as (this: NDArray, ...rest: never[]) => unknown);
+define(Symbol.iterator, function* (this: NDArray) {
+  if (this.ndim === 0)
+    throw new TypeError(
+      '[NDArray] expected an array with at least one axis to iterate over, received one without. Use await x.asscalar().',
+    );
+  for (let i = 0; i < this.shape[0]; i++) yield at(this, [i]);
+});
+define(Symbol.toPrimitive, toPrimitive as (this: NDArray, ...rest: never[]) => unknown);
+// console.log in Node and Bun, and in Deno
+for (const name of ['nodejs.util.inspect.custom', 'Deno.customInspect'])
+  define(Symbol.for(name), function (this: NDArray) {
+    return text(this);
+  });
+Object.defineProperty(NDArray.prototype, 'T', {
+  get(this: NDArray) {
+    return transpose(this);
+  },
+  configurable: true,
+});
+
+// console.log in DevTools, where custom formatters are enabled in its settings
+interface Formatter {
+  header(value: unknown): unknown;
+  hasBody(value: unknown): boolean;
+}
+const page = globalThis as { devtoolsFormatters?: Formatter[] };
+if (typeof document !== 'undefined')
+  page.devtoolsFormatters = [
+    ...(page.devtoolsFormatters ?? []),
+    {
+      header: (value) =>
+        value instanceof NDArray
+          ? ['div', { style: 'white-space: pre; font-family: monospace' }, text(value)]
+          : null,
+      hasBody: () => false,
+    },
+  ];

@@ -1,0 +1,144 @@
+// Values on their way to the user: typed arrays, nested arrays, numbers, printed text.
+import { bodyOf, NDArray } from '../array/ndarray.ts';
+import { bytesOf, checkDType, type DType, fromHalf, type TypedArray } from '../core/dtype.ts';
+import { ShapeError } from '../core/errors.ts';
+import { formatNDArray } from '../core/print.ts';
+import { shapeText, sizeOf } from '../core/shape.ts';
+
+/** Numbers (or booleans) in arrays in arrays. */
+export type Nested = number | boolean | readonly Nested[];
+
+/** The typed array that holds a dtype's values when they are read. */
+export interface DataOf {
+  readonly float32: Float32Array<ArrayBuffer>;
+  readonly float16: Float32Array<ArrayBuffer>;
+  readonly float64: Float64Array<ArrayBuffer>;
+  readonly int32: Int32Array<ArrayBuffer>;
+  readonly uint32: Uint32Array<ArrayBuffer>;
+  readonly int8: Int8Array<ArrayBuffer>;
+  readonly uint8: Uint8Array<ArrayBuffer>;
+  readonly bool: Uint8Array<ArrayBuffer>;
+}
+
+const HOLDERS = {
+  float32: Float32Array,
+  float16: Float32Array,
+  float64: Float64Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+} as const;
+
+/** A device's bytes as the values they stand for. */
+function valuesOf(buffer: ArrayBuffer, dtype: DType, size: number): TypedArray {
+  if (dtype === 'float16') {
+    const bits = new Uint16Array(buffer, 0, size);
+    return Float32Array.from(bits, fromHalf);
+  }
+  return new HOLDERS[dtype](buffer, 0, size);
+}
+
+function requestOf(
+  x: NDArray,
+  op: string,
+): {
+  readonly storage: ReturnType<typeof bodyOf>['storage'];
+  readonly at: number;
+  readonly bytes: number;
+  readonly op: string;
+} {
+  const { storage, shape, dtype } = bodyOf(x, op);
+  return { storage, at: 0, bytes: sizeOf(shape) * bytesOf(dtype), op };
+}
+
+async function read(x: NDArray, op: string): Promise<TypedArray> {
+  const { device, dtype } = bodyOf(x, op);
+  const [buffer] = await device.read([requestOf(x, op)]);
+  return valuesOf(buffer as ArrayBuffer, dtype, x.size);
+}
+
+/** The values of an array whose device need not be waited for, else undefined. */
+export function readNow(x: NDArray, op: string): TypedArray | undefined {
+  const buffer = bodyOf(x, op).device.readSync(requestOf(x, op));
+  return buffer === null ? undefined : valuesOf(buffer, x.dtype, x.size);
+}
+
+/** A fresh flat copy of the values, in their own dtype or another. */
+export async function data(x: NDArray, dtype?: DType): Promise<TypedArray> {
+  if (dtype === undefined) return read(x, 'data');
+  const wanted = checkDType(dtype, 'data');
+  const values = await read(x, 'data');
+  const holder = HOLDERS[wanted];
+  if (wanted === 'bool' && x.dtype !== 'bool') return Uint8Array.from(values, (v) => (v === 0 ? 0 : 1));
+  return values instanceof holder ? values : holder.from(values as Iterable<number>);
+}
+
+/** The values as nested arrays. */
+export async function array(x: NDArray): Promise<Nested> {
+  const { shape, dtype } = bodyOf(x, 'array');
+  const values = await read(x, 'array');
+  const flat: Nested[] = dtype === 'bool' ? Array.from(values, (v) => v !== 0) : Array.from(values);
+  const fold = (list: Nested[], axis: number): Nested[] => {
+    if (axis <= 0) return list;
+    const width = shape[axis] as number;
+    const count = sizeOf(shape.slice(0, axis));
+    return fold(
+      Array.from({ length: count }, (_, i) => list.slice(i * width, (i + 1) * width)),
+      axis - 1,
+    );
+  };
+  return shape.length === 0 ? (flat[0] as Nested) : fold(flat, shape.length - 1);
+}
+
+/** The value of an array with one element. */
+export async function asscalar(x: NDArray, op: string): Promise<number> {
+  const { shape } = bodyOf(x, op);
+  if (sizeOf(shape) !== 1)
+    throw new ShapeError(
+      `expected an array with one element, received shape ${shapeText(shape)}. Reduce it first, or use await x.data().`,
+      { op },
+    );
+  return (await read(x, op))[0] as number;
+}
+
+function header(x: NDArray): string {
+  return `<NDArray ${x.shape.join('x')} @${x.context}${x.isDisposed ? ', disposed' : ''}>`;
+}
+
+/** What `String(x)` and `console.log(x)` show. Never throws. */
+export function text(x: NDArray): string {
+  if (!(x instanceof NDArray) || x === NDArray.prototype) return '[object NDArray]';
+  const values = x.isDisposed ? undefined : readNow(x, 'toString');
+  return values === undefined ? header(x) : formatNDArray(values, x.shape, x.dtype, String(x.context));
+}
+
+// prints of one device come out in the order of the calls
+const lastPrint = new WeakMap<object, Promise<void>>();
+
+/** Prints the values as they are at the call; a CPU array's text is out before this returns. */
+export function print(x: NDArray): Promise<void> {
+  try {
+    const { device, shape, dtype } = bodyOf(x, 'print');
+    const where = String(x.context);
+    const now = readNow(x, 'print');
+    if (now !== undefined) {
+      console.log(formatNDArray(now, shape, dtype, where));
+      return Promise.resolve();
+    }
+    const before = lastPrint.get(device) ?? Promise.resolve();
+    const values = read(x, 'print');
+    const done = before.then(async () => {
+      console.log(formatNDArray(await values, shape, dtype, where));
+    });
+    // a failed print must not stop the next one
+    lastPrint.set(
+      device,
+      done.catch(() => undefined),
+    );
+    return done;
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}

@@ -1,0 +1,79 @@
+// Copies between devices. What leaves a GPU must be awaited, so `copyto` and `asInContext`, which return at once, refuse that direction.
+import { bodyOf, NDArray } from '../array/ndarray.ts';
+import { Context, cpu } from '../core/context.ts';
+import { bytesOf } from '../core/dtype.ts';
+import { ArgumentError, ContextError, ShapeError } from '../core/errors.ts';
+import { describe, sameShape, shapeText, sizeOf, stridesOf } from '../core/shape.ts';
+import { deviceOf } from '../device/registry.ts';
+import { arrayFromBytes } from '../ops/invoke.ts';
+import { astype, copy, setStridedSlice } from '../ops/shapes.ts';
+
+function move(x: NDArray, context: Context, op: string): NDArray {
+  const { device, storage, dtype, shape } = bodyOf(x, op);
+  const target = deviceOf(context);
+  if (target === device) {
+    if (x.context === context) return copy(x);
+    // cpu(1) is the same memory as cpu(0) under another name
+    const same = device.readSync({ storage, at: 0, bytes: sizeOf(shape) * bytesOf(dtype), op });
+    if (same !== null) return arrayFromBytes(context, dtype, shape, new Uint8Array(same), op);
+  }
+  const bytes = device.readSync({ storage, at: 0, bytes: sizeOf(shape) * bytesOf(dtype), op });
+  if (bytes === null)
+    throw new ContextError(
+      `expected a copy that need not wait, received one from ${x.context} to ${context}. Use await x.toCpu(), then asInContext if it goes on to another device.`,
+      { op },
+    );
+  return arrayFromBytes(context, dtype, shape, new Uint8Array(bytes), op);
+}
+
+/**
+ * Copies to a context (a new array), or into another array of the same shape, which is returned.
+ * @throws ContextError where it would leave a GPU for the CPU: use `await x.toCpu()`
+ */
+export function copyto(x: NDArray, other: NDArray | Context): NDArray {
+  if (other instanceof Context) return move(x, other, 'copyto');
+  if (!(other instanceof NDArray))
+    throw new ArgumentError(
+      `expected an NDArray or a context, received ${describe(other)}. Write x.copyto(gpu()) or x.copyto(y).`,
+      { op: 'copyto' },
+    );
+  const [from, to] = [bodyOf(x, 'copyto'), bodyOf(other, 'copyto')];
+  if (!sameShape(from.shape, to.shape))
+    throw new ShapeError(
+      `expected a target of shape ${shapeText(from.shape)}, received ${shapeText(to.shape)}. Make one with zerosLike.`,
+      { op: 'copyto' },
+    );
+  let source = x;
+  if (from.device !== to.device) source = move(x, other.context, 'copyto');
+  try {
+    if (x.dtype !== other.dtype) {
+      const converted = astype(source, other.dtype);
+      if (source !== x) source.dispose();
+      source = converted;
+    }
+    return setStridedSlice(other, source, other.shape, 0, stridesOf(other.shape));
+  } finally {
+    if (source !== x) source.dispose();
+  }
+}
+
+/** The array itself if it is there already, else a copy on the context. See `copyto` for the way back from a GPU. */
+export function asInContext(x: NDArray, ctx: Context | { readonly ctx: Context }): NDArray {
+  const context = ctx instanceof Context ? ctx : (ctx as { readonly ctx?: unknown } | undefined)?.ctx;
+  if (!(context instanceof Context))
+    throw new ArgumentError(`expected a context, received ${describe(ctx)}. Write x.asInContext(gpu()).`, {
+      op: 'asInContext',
+    });
+  bodyOf(x, 'asInContext');
+  return x.context === context ? x : move(x, context, 'asInContext');
+}
+
+/** The array itself if it is on a CPU, else a copy of its values as they are now on `cpu(0)`. */
+export async function toCpu(x: NDArray): Promise<NDArray> {
+  const { device, storage, dtype, shape } = bodyOf(x, 'toCpu');
+  if (x.context.deviceType === 'cpu') return x;
+  const [buffer] = await device.read([
+    { storage, at: 0, bytes: sizeOf(shape) * bytesOf(dtype), op: 'toCpu' },
+  ]);
+  return arrayFromBytes(cpu(0), dtype, shape, new Uint8Array(buffer as ArrayBuffer), 'toCpu');
+}

@@ -1,0 +1,175 @@
+// Activation functions, each one expression, and `activation(x, kind)` that layers choose by name. Defaults are Gluon's.
+import type { NDArray } from '../array/ndarray.ts';
+import { ArgumentError } from '../core/errors.ts';
+import type { Expr } from '../ir/expr.ts';
+import { e } from '../ir/expr.ts';
+import { numberArg, readArgs, suggest, wordArg } from './args.ts';
+import { unary as define, elementwiseOp, parametric, type Unary } from './elementwise.ts';
+import { invoke } from './invoke.ts';
+import { expandToAxis } from './shapes.ts';
+import { tanh } from './unary.ts';
+
+const unary = (name: string, f: Parameters<typeof define>[2]): Unary => define(name, 'activation', f);
+const numeric = (name: string, f: (x: Expr) => Expr): ((x: NDArray, ...s: number[]) => NDArray) =>
+  parametric(name, 'activation', f);
+
+const sigmoidExpr = (x: Expr): Expr => e.div(1, e.add(1, e.exp(e.neg(x))));
+// log(1 + eˣ) without overflow: max(x, 0) + log1p(e^−|x|)
+const softreluExpr = (x: Expr): Expr => e.add(e.max(x, 0), e.log1p(e.exp(e.neg(e.abs(x)))));
+
+/** max(x, 0); lets NaN through. */
+export const relu: Unary = define('relu', 'activation', (x) => e.max(x, 0), false);
+/** 1 / (1 + e^−x). */
+export const sigmoid: Unary = unary('sigmoid', sigmoidExpr);
+/** log(1 + eˣ), MXNet's softrelu (softplus elsewhere). */
+export const softrelu: Unary = unary('softrelu', softreluExpr);
+/** x / (1 + |x|). */
+export const softsign: Unary = unary('softsign', (x) => e.div(x, e.add(1, e.abs(x))));
+/** log(sigmoid(x)) without overflow. */
+export const logSigmoid: Unary = unary('logSigmoid', (x) =>
+  e.sub(e.min(x, 0), e.log1p(e.exp(e.neg(e.abs(x))))),
+);
+/** x · tanh(log(1 + eˣ)). Misra, 2019. */
+export const mish: Unary = unary('mish', (x) => e.mul(x, e.tanh(softreluExpr(x))));
+/** x · Φ(x) = x/2 · (1 + erf(x/√2)). Hendrycks & Gimpel, 2016. */
+export const gelu: Unary = unary('gelu', (x) =>
+  e.mul(e.mul(0.5, x), e.add(1, e.erf(e.mul(x, Math.SQRT1_2)))),
+);
+/** The scaled exponential unit, 1.0507009873554805·(x, or 1.6732632423543772·(eˣ − 1) below zero). Klambauer et al., 2017. */
+export const selu: Unary = unary('selu', (x) =>
+  e.mul(1.0507009873554805, e.select(e.gt(x, 0), x, e.mul(1.6732632423543772, e.expm1(x)))),
+);
+/** x · sigmoid(x). */
+export const silu: Unary = unary('silu', (x) => e.mul(x, sigmoidExpr(x)));
+
+const swishOf = numeric('swish', (x) => e.mul(x, sigmoidExpr(e.mul(e.scalar(0), x))));
+const hardSigmoidOf = numeric('hardSigmoid', (x) =>
+  e.max(0, e.min(1, e.add(e.mul(e.scalar(0), x), e.scalar(1)))),
+);
+const leakyOf = numeric('leakyReLU', (x) => e.select(e.gt(x, 0), x, e.mul(e.scalar(0), x)));
+const eluOf = numeric('elu', (x) => e.select(e.gt(x, 0), x, e.mul(e.scalar(0), e.expm1(x))));
+const preluOp = elementwiseOp(
+  'prelu',
+  'activation',
+  2,
+  e.select(e.gt(e.input(0), 0), e.input(0), e.mul(e.input(0), e.input(1))),
+  { float: true },
+);
+const smoothL1Of = numeric('smoothL1', (x) =>
+  // with s = scalar: 0.5·(s·x)² where |x| < 1/s², else |x| − 0.5/s²
+  e.select(
+    e.lt(e.abs(x), e.div(1, e.mul(e.scalar(0), e.scalar(0)))),
+    e.mul(0.5, e.mul(e.mul(e.scalar(0), x), e.mul(e.scalar(0), x))),
+    e.sub(e.abs(x), e.div(0.5, e.mul(e.scalar(0), e.scalar(0)))),
+  ),
+);
+
+/** x · sigmoid(beta·x), beta 1. Ramachandran et al., 2017. */
+export function swish(x: NDArray, beta?: number | { readonly beta?: number | undefined }): NDArray {
+  return swishOf(x, numberArg('swish', readArgs('swish', [beta], ['beta']), 'beta', 1));
+}
+
+/** min(1, max(0, alpha·x + beta)), alpha 0.2, beta 0.5. */
+export function hardSigmoid(
+  x: NDArray,
+  alpha?: number | { readonly alpha?: number | undefined; readonly beta?: number | undefined },
+  beta?: number,
+): NDArray {
+  const values = readArgs('hardSigmoid', [alpha, beta], ['alpha', 'beta']);
+  return hardSigmoidOf(
+    x,
+    numberArg('hardSigmoid', values, 'alpha', 0.2),
+    numberArg('hardSigmoid', values, 'beta', 0.5),
+  );
+}
+
+/** x above zero, alpha·(eˣ − 1) below; alpha 1. Clevert et al., 2015. */
+export function elu(x: NDArray, alpha?: number | { readonly alpha?: number | undefined }): NDArray {
+  return eluOf(x, numberArg('elu', readArgs('elu', [alpha], ['alpha']), 'alpha', 1));
+}
+
+/** 0.5·(s·x)² where |x| < 1/s², else |x| − 0.5/s²; scalar s 1. */
+export function smoothL1(x: NDArray, scalar?: number | { readonly scalar?: number | undefined }): NDArray {
+  return smoothL1Of(x, numberArg('smoothL1', readArgs('smoothL1', [scalar], ['scalar']), 'scalar', 1));
+}
+
+/** x above zero, alpha·x below, with one alpha for all or one per channel (axis 1). */
+export function prelu(x: NDArray, alpha: NDArray): NDArray {
+  const fitted = alpha.size === 1 || alpha.ndim !== 1 || x.ndim < 2 ? alpha : expandToAxis(alpha, 1, x.ndim);
+  return invoke(preluOp, [x, fitted], { scalars: [] });
+}
+
+/** What `leakyReLU` can compute below zero. */
+export type LeakyKind = 'leaky' | 'elu' | 'selu' | 'gelu' | 'prelu';
+
+/**
+ * MXNet's `LeakyReLU` operator: x above zero and, below, what `actType` says: 'leaky' slope·x (slope 0.25), 'elu', 'selu', 'gelu', 'prelu' (with `gamma`).
+ */
+export function leakyReLU(
+  x: NDArray,
+  slope?:
+    | number
+    | {
+        readonly slope?: number | undefined;
+        readonly actType?: LeakyKind | undefined;
+        readonly gamma?: NDArray | undefined;
+      },
+  options?: { readonly actType?: LeakyKind | undefined; readonly gamma?: NDArray | undefined },
+): NDArray {
+  const values = readArgs('leakyReLU', [slope, options], ['slope'], ['actType', 'gamma']);
+  const kind = wordArg('leakyReLU', values, 'actType', ['leaky', 'elu', 'selu', 'gelu', 'prelu'], 'leaky');
+  const alpha = numberArg('leakyReLU', values, 'slope', 0.25);
+  switch (kind) {
+    case 'leaky':
+      return leakyOf(x, alpha);
+    case 'elu':
+      return eluOf(x, alpha);
+    case 'selu':
+      return selu(x);
+    case 'gelu':
+      return gelu(x);
+    case 'prelu':
+      return prelu(x, values['gamma'] as NDArray);
+  }
+}
+
+/** Kinds of `activation` and of layers' `activation` option. */
+export type ActivationKind =
+  | 'relu'
+  | 'sigmoid'
+  | 'tanh'
+  | 'softrelu'
+  | 'softsign'
+  | 'logSigmoid'
+  | 'mish'
+  | 'gelu'
+  | 'silu';
+
+const KINDS: Readonly<Record<ActivationKind, Unary>> = {
+  relu,
+  sigmoid,
+  tanh,
+  softrelu,
+  softsign,
+  logSigmoid,
+  mish,
+  gelu,
+  silu,
+};
+
+/** Checks the name of an activation; throws with the nearest that exists. */
+export function checkActivation(op: string, kind: unknown): ActivationKind {
+  if (typeof kind === 'string' && Object.hasOwn(KINDS, kind)) return kind as ActivationKind;
+  const names = Object.keys(KINDS);
+  const meant = typeof kind === 'string' ? suggest(kind, names) : undefined;
+  throw new ArgumentError(
+    `expected an activation, one of ${names.join(', ')}, received ${typeof kind === 'string' ? `'${kind}'` : String(kind)}. ${meant === undefined ? 'Choose one of them.' : `Did you mean '${meant}'?`}`,
+    { op },
+  );
+}
+
+/** Applies an activation by name. @example nd.activation(x, 'relu') */
+export function activation(x: NDArray, kind: ActivationKind | { readonly actType: ActivationKind }): NDArray {
+  const { actType } = readArgs('activation', [kind], ['actType']);
+  return KINDS[checkActivation('activation', actType)](x);
+}

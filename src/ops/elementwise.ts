@@ -1,0 +1,172 @@
+// How elementwise operations are made from one expression each: the record, its kernels and its function. The operations themselves stand in
+// unary.ts, binary.ts and activation.ts.
+import { NDArray } from '../array/ndarray.ts';
+import { isFloat } from '../core/dtype.ts';
+import { ArgumentError, DTypeError } from '../core/errors.ts';
+import { broadcastShapes, describe } from '../core/shape.ts';
+import type { Expr } from '../ir/expr.ts';
+import { e } from '../ir/expr.ts';
+import { elementwiseKernel } from '../ir/kernel.ts';
+import { checkOptions } from './args.ts';
+import { invoke, invokeInto } from './invoke.ts';
+import type { Op, TensorType } from './op.ts';
+import { defineOp } from './op.ts';
+
+/** Attributes of operations that take numbers: they travel as run-time scalars. */
+export interface ScalarAttrs {
+  readonly scalars: readonly number[];
+}
+
+const NO_SCALARS: ScalarAttrs = { scalars: [] };
+
+/** Refuses dtypes that are not floating point. */
+export function requireFloat(op: string, type: TensorType): void {
+  if (!isFloat(type.dtype))
+    throw new DTypeError(
+      `expected float32, float16 or float64, received ${type.dtype}. Convert first: x.astype('float32').`,
+      { op },
+    );
+}
+
+/** Refuses two dtypes that differ. */
+export function requireSameDType(op: string, a: TensorType, b: TensorType): void {
+  if (a.dtype !== b.dtype)
+    throw new DTypeError(
+      `expected arrays of one dtype, received ${a.dtype} and ${b.dtype}. Convert one: y.astype('${a.dtype}').`,
+      { op },
+    );
+}
+
+/**
+ * Defines an elementwise operation over broadcast inputs of one dtype.
+ * @param scalars how many run-time scalars the expression reads
+ */
+export function elementwiseOp(
+  name: string,
+  family: string,
+  inputs: number,
+  expr: Expr,
+  options: { readonly float?: boolean; readonly inPlace?: boolean } = {},
+): Op<ScalarAttrs> {
+  const kernel = elementwiseKernel(name, inputs, expr);
+  const float = options.float ?? false;
+  return defineOp<ScalarAttrs>({
+    name,
+    family,
+    inPlace: options.inPlace,
+    infer(x) {
+      const first = x[0] as TensorType;
+      if (float) requireFloat(name, first);
+      if (inputs === 1) return [{ shape: first.shape, dtype: first.dtype }];
+      let shape = first.shape;
+      for (let i = 1; i < x.length; i++) {
+        const other = x[i] as TensorType;
+        requireSameDType(name, first, other);
+        shape = broadcastShapes(shape, other.shape, name);
+      }
+      return [{ shape, dtype: first.dtype }];
+    },
+    run(emit, x, y, attrs) {
+      emit.run(kernel, x, y, undefined, attrs.scalars);
+    },
+  });
+}
+
+/** A function of one array, element by element. */
+export type Unary = (x: NDArray) => NDArray;
+
+/** Defines a function of one array. `float` (the default) refuses integers and bools. */
+export function unary(name: string, family: string, f: (x: Expr) => Expr, float = true): Unary {
+  const op = elementwiseOp(name, family, 1, f(e.input(0)), { float });
+  return (x) => invoke(op, [x], NO_SCALARS);
+}
+
+/** A function of two arrays, or of an array and a number, that broadcast. */
+export type Binary = (a: NDArray | number, b: NDArray | number) => NDArray;
+
+/** A function of two operands as arrays: what an array's method takes. */
+export interface BinaryForms {
+  /** `f(a, b)` with numbers on either side. */
+  readonly call: Binary;
+  /** `f(b, a)`. */
+  readonly reversed: Binary;
+  /** `a ← f(a, b)` in a's own memory. */
+  readonly into: (a: NDArray, b: NDArray | number) => NDArray;
+}
+
+function operandError(name: string, a: unknown, b: unknown): ArgumentError {
+  const bad = a instanceof NDArray || typeof a === 'number' ? b : a;
+  if (typeof a === 'number' && typeof b === 'number')
+    return new ArgumentError(
+      `expected at least one NDArray, received the numbers ${a} and ${b}. Make one of them an array: nd.array([${a}]).`,
+      { op: name },
+    );
+  return new ArgumentError(
+    `expected an NDArray or a number, received ${describe(bad)}. ${bad instanceof Promise ? 'It is a Promise: await it first.' : 'Make an array with nd.array(…).'}`,
+    { op: name },
+  );
+}
+
+/** Defines a function of two operands in all its forms: array with array, number on either side, in place. */
+export function binary(
+  name: string,
+  family: string,
+  f: (a: Expr, b: Expr) => Expr,
+  options: { readonly float?: boolean; readonly inPlace?: boolean } = {},
+): BinaryForms {
+  const [a, b, s] = [e.input(0), e.input(1), e.scalar(0)];
+  const both = elementwiseOp(name, family, 2, f(a, b), options);
+  const right = elementwiseOp(`${name}Scalar`, family, 1, f(a, s), options);
+  const left = elementwiseOp(`r${name}Scalar`, family, 1, f(s, a), options);
+  const bothInto =
+    options.inPlace === true
+      ? elementwiseOp(`i${name}`, family, 2, f(a, b), { ...options, inPlace: true })
+      : undefined;
+  const rightInto =
+    options.inPlace === true
+      ? elementwiseOp(`i${name}Scalar`, family, 1, f(a, s), { ...options, inPlace: true })
+      : undefined;
+  const call: Binary = (x, y) => {
+    if (x instanceof NDArray) {
+      if (y instanceof NDArray) return invoke(both, [x, y], NO_SCALARS);
+      if (typeof y === 'number') return invoke(right, [x], { scalars: [y] });
+    } else if (y instanceof NDArray && typeof x === 'number') return invoke(left, [y], { scalars: [x] });
+    throw operandError(name, x, y);
+  };
+  return {
+    call,
+    reversed: (x, y) => call(y, x),
+    into: (x, y) => {
+      if (bothInto === undefined || rightInto === undefined) throw new Error(`${name} has no form in place`);
+      if (x instanceof NDArray) {
+        if (y instanceof NDArray) return invokeInto(bothInto, x, [y], NO_SCALARS);
+        if (typeof y === 'number') return invokeInto(rightInto, x, [], { scalars: [y] });
+      }
+      throw operandError(`i${name}`, x, y);
+    },
+  };
+}
+
+/** Defines a function of one array and some numbers. */
+export function parametric(
+  name: string,
+  family: string,
+  f: (x: Expr) => Expr,
+  float = true,
+): (x: NDArray, ...scalars: number[]) => NDArray {
+  const op = elementwiseOp(name, family, 1, f(e.input(0)), { float });
+  return (x, ...scalars) => {
+    for (const s of scalars)
+      if (typeof s !== 'number')
+        throw new ArgumentError(
+          `expected numbers beside the array, received ${describe(s)}. Check the call's arguments.`,
+          { op: name },
+        );
+    return invoke(op, [x], { scalars });
+  };
+}
+
+/** Checks that a call of an operation without options got none. */
+export function noOptions(op: string, options: unknown): void {
+  checkOptions(op, options, []);
+}

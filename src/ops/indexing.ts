@@ -1,0 +1,425 @@
+// Choosing elements by index arrays and by conditions: take, pick, gatherNd, scatterNd, oneHot, embedding, where, clip.
+import { bodyOf, NDArray } from '../array/ndarray.ts';
+import { checkDType, type DType } from '../core/dtype.ts';
+import { ArgumentError, ShapeError } from '../core/errors.ts';
+import {
+  asShape,
+  broadcastShapes,
+  describe,
+  normalizeAxis,
+  type Shape,
+  sameShape,
+  shapeText,
+  sizeOf,
+  toShape,
+} from '../core/shape.ts';
+import { e } from '../ir/expr.ts';
+import type { Operand } from '../ir/kernel.ts';
+import { customKernel, elementwiseKernel } from '../ir/kernel.ts';
+import { booleanArg, integerArg, numberArg, readArgs, wordArg } from './args.ts';
+import { elementwiseOp, requireSameDType } from './elementwise.ts';
+import { invoke } from './invoke.ts';
+import type { Op, TensorType } from './op.ts';
+import { defineOp } from './op.ts';
+import { expandDims } from './shapes.ts';
+
+const FAMILY = 'indexing';
+const takeKernel = customKernel('take');
+const takeAlongKernel = customKernel('takeAlong');
+const gatherKernel = customKernel('gatherNd');
+const scatterKernel = customKernel('scatterNd');
+const zero = elementwiseKernel('zero', 0, e.constant(0), -1);
+const iota = elementwiseKernel('iota', 0, e.index, -1);
+
+/** What an index outside the axis means: 'clip' takes the nearest, 'wrap' counts round. */
+export type IndexMode = 'clip' | 'wrap';
+const MODES = ['clip', 'wrap'] as const;
+
+interface TakeAttrs {
+  readonly axis: number;
+  readonly mode: IndexMode;
+}
+
+function needExtent(op: string, extent: number, indices: TensorType): void {
+  if (extent === 0 && sizeOf(indices.shape) > 0)
+    throw new ShapeError(
+      'expected an axis with elements to take from, received one of extent 0. Check the array.',
+      { op },
+    );
+}
+
+const takeOp = defineOp<TakeAttrs>({
+  name: 'take',
+  family: FAMILY,
+  infer([x, indices], { axis }) {
+    const { shape, dtype } = x as TensorType;
+    needExtent('take', shape[axis] as number, indices as TensorType);
+    return [
+      {
+        shape: asShape([...shape.slice(0, axis), ...(indices as TensorType).shape, ...shape.slice(axis + 1)]),
+        dtype,
+      },
+    ];
+  },
+  run(emit, x, y, { axis, mode }) {
+    const { shape } = x[0] as Operand;
+    emit.run(takeKernel, x, y, [
+      sizeOf(shape.slice(0, axis)),
+      shape[axis] as number,
+      sizeOf(shape.slice(axis + 1)),
+      sizeOf((x[1] as Operand).shape),
+      mode === 'clip' ? 0 : 1,
+    ]);
+  },
+});
+
+/** Options of `take`. */
+export interface TakeOptions {
+  readonly axis?: number | undefined;
+  readonly mode?: IndexMode | undefined;
+}
+
+/**
+ * Elements (or sub-arrays) at `indices` along an axis, 0 by default: the shape of `indices` stands in the axis's place.
+ * @example nd.array([10, 20, 30]).take(nd.array([2, 0])) // [30, 10]
+ */
+export function take(x: NDArray, indices: NDArray, options?: TakeOptions): NDArray {
+  const values = readArgs('take', [options], [], ['axis', 'mode']);
+  return invoke(takeOp, [x, indices], {
+    axis: normalizeAxis(integerArg('take', values, 'axis', 0), x.ndim, 'take'),
+    mode: wordArg('take', values, 'mode', MODES, 'clip'),
+  });
+}
+
+/** Row `indices[i]` of x for each i, as MXNet's batch_take: x (N, D), indices (N) → (N). */
+export function batchTake(x: NDArray, indices: NDArray): NDArray {
+  return pick(x, indices, { axis: 1 });
+}
+
+interface AlongAttrs extends TakeAttrs {
+  readonly keepdims: boolean;
+}
+
+const pickOp = defineOp<AlongAttrs>({
+  name: 'pick',
+  family: FAMILY,
+  infer([x, indices], { axis, keepdims }) {
+    const { shape, dtype } = x as TensorType;
+    const given = (indices as TensorType).shape;
+    const kept = shape.map((d, i) => (i === axis ? 1 : d));
+    const dropped = shape.filter((_, i) => i !== axis);
+    if (!sameShape(given, kept) && !sameShape(given, dropped))
+      throw new ShapeError(
+        `expected indices of shape ${shapeText(dropped)} or ${shapeText(kept)} for input ${shapeText(shape)} and axis ${axis}, received ${shapeText(given)}. Give one index for each row.`,
+        { op: 'pick' },
+      );
+    needExtent('pick', shape[axis] as number, indices as TensorType);
+    return [{ shape: asShape(keepdims ? kept : dropped.length === 0 ? [1] : dropped), dtype }];
+  },
+  run(emit, x, y, { axis, mode }) {
+    const { shape } = x[0] as Operand;
+    emit.run(takeAlongKernel, x, y, [
+      sizeOf(shape.slice(0, axis)),
+      shape[axis] as number,
+      sizeOf(shape.slice(axis + 1)),
+      1,
+      mode === 'clip' ? 0 : 1,
+    ]);
+  },
+});
+
+/**
+ * One element of each row along an axis, the last by default.
+ * @example nd.array([[1, 2], [3, 4]]).pick(nd.array([0, 1])) // [1, 4]
+ */
+export function pick(
+  x: NDArray,
+  indices: NDArray,
+  axis?:
+    | number
+    | {
+        readonly axis?: number | undefined;
+        readonly keepdims?: boolean | undefined;
+        readonly mode?: IndexMode | undefined;
+      },
+  options?: { readonly keepdims?: boolean | undefined; readonly mode?: IndexMode | undefined },
+): NDArray {
+  const values = readArgs('pick', [axis, options], ['axis'], ['keepdims', 'mode']);
+  return invoke(pickOp, [x, indices], {
+    axis: normalizeAxis(integerArg('pick', values, 'axis', -1), x.ndim, 'pick'),
+    mode: wordArg('pick', values, 'mode', MODES, 'clip'),
+    keepdims: booleanArg('pick', values, 'keepdims', false),
+  });
+}
+
+const takeAlongOp = defineOp<TakeAttrs>({
+  name: 'takeAlongAxis',
+  family: FAMILY,
+  infer([x, indices], { axis }) {
+    const { shape, dtype } = x as TensorType;
+    const given = (indices as TensorType).shape;
+    if (given.length !== shape.length || given.some((d, i) => i !== axis && d !== shape[i]))
+      throw new ShapeError(
+        `expected indices shaped as ${shapeText(shape)} but along axis ${axis}, received ${shapeText(given)}. Broadcast them first.`,
+        { op: 'takeAlongAxis' },
+      );
+    needExtent('takeAlongAxis', shape[axis] as number, indices as TensorType);
+    return [{ shape: (indices as TensorType).shape, dtype }];
+  },
+  run(emit, x, y, { axis, mode }) {
+    const { shape } = x[0] as Operand;
+    const count = (x[1] as Operand).shape[axis] as number;
+    emit.run(takeAlongKernel, x, y, [
+      sizeOf(shape.slice(0, axis)),
+      shape[axis] as number,
+      sizeOf(shape.slice(axis + 1)),
+      count,
+      mode === 'clip' ? 0 : 1,
+    ]);
+  },
+});
+
+/** Elements at `indices` along an axis, row by row, as NumPy's take_along_axis: indices have x's shape but along the axis. */
+export function takeAlongAxis(
+  x: NDArray,
+  indices: NDArray,
+  axis?: number | TakeOptions,
+  options?: { readonly mode?: IndexMode | undefined },
+): NDArray {
+  const values = readArgs('takeAlongAxis', [axis, options], ['axis'], ['mode']);
+  return invoke(takeAlongOp, [x, indices], {
+    axis: normalizeAxis(integerArg('takeAlongAxis', values, 'axis', -1), x.ndim, 'takeAlongAxis'),
+    mode: wordArg('takeAlongAxis', values, 'mode', MODES, 'wrap'),
+  });
+}
+
+/** [count, depth, slice, extents…] of gather and scatter. */
+function gatherDims(
+  op: string,
+  shape: readonly number[],
+  indices: readonly number[],
+): { readonly dims: number[]; readonly lead: readonly number[]; readonly rest: readonly number[] } {
+  const depth = indices[0] ?? 0;
+  if (indices.length === 0 || depth < 1 || depth > shape.length)
+    throw new ShapeError(
+      `expected indices of shape (M, …) with M from 1 to ${shape.length}, received ${shapeText(indices)} for shape ${shapeText(shape)}. Each column is one place.`,
+      { op },
+    );
+  const [lead, rest] = [indices.slice(1), shape.slice(depth)];
+  return { dims: [sizeOf(lead), depth, sizeOf(rest), ...shape.slice(0, depth)], lead, rest };
+}
+
+const gatherOp = defineOp<object>({
+  name: 'gatherNd',
+  family: FAMILY,
+  infer([x, indices]) {
+    const { shape, dtype } = x as TensorType;
+    const { lead, rest } = gatherDims('gatherNd', shape, (indices as TensorType).shape);
+    const out = [...lead, ...rest];
+    return [{ shape: asShape(out.length === 0 ? [1] : out), dtype }];
+  },
+  run: (emit, x, y) =>
+    emit.run(
+      gatherKernel,
+      x,
+      y,
+      gatherDims('gatherNd', (x[0] as Operand).shape, (x[1] as Operand).shape).dims,
+    ),
+});
+
+/**
+ * Elements at places given column by column: x (X₀, …), indices (M, Y…) → (Y…, X_M…). Negative indices count from the end.
+ * @example nd.array([[1, 2], [3, 4]]).gatherNd(nd.array([[0, 1], [1, 0]])) // [2, 3]
+ */
+export function gatherNd(x: NDArray, indices: NDArray): NDArray {
+  return invoke(gatherOp, [x, indices], {});
+}
+
+const scatterOp = defineOp<{ readonly shape: Shape }>({
+  name: 'scatterNd',
+  family: FAMILY,
+  infer([x, indices], { shape }) {
+    const data = x as TensorType;
+    const { lead, rest } = gatherDims('scatterNd', shape, (indices as TensorType).shape);
+    if (
+      !sameShape(data.shape, [...lead, ...rest]) &&
+      !(lead.length + rest.length === 0 && sizeOf(data.shape) === 1)
+    )
+      throw new ShapeError(
+        `expected values of shape ${shapeText([...lead, ...rest])}, received ${shapeText(data.shape)}. Give one for each place.`,
+        { op: 'scatterNd' },
+      );
+    return [{ shape, dtype: data.dtype }];
+  },
+  run(emit, x, y, { shape }) {
+    emit.run(zero, [], y);
+    emit.run(scatterKernel, x, y, gatherDims('scatterNd', shape, (x[1] as Operand).shape).dims);
+  },
+});
+
+/** Zeros of `shape` with values set at the places of `indices` (M, Y…); of places named twice the last stays. */
+export function scatterNd(
+  x: NDArray,
+  indices: NDArray,
+  shape: readonly number[] | { readonly shape: readonly number[] },
+): NDArray {
+  const given = readArgs('scatterNd', [shape], ['shape'])['shape'] as readonly number[];
+  return invoke(scatterOp, [x, indices], { shape: toShape(given, 'scatterNd') });
+}
+
+interface OneHotAttrs {
+  readonly depth: number;
+  readonly on: number;
+  readonly off: number;
+  readonly dtype: DType;
+}
+
+// compared as float32: exact for indices below 2^24
+const hot = elementwiseKernel(
+  'oneHot',
+  2,
+  e.select(e.eq(e.trunc(e.input(0)), e.input(1)), e.scalar(0), e.scalar(1)),
+  1,
+);
+
+const oneHotOp = defineOp<OneHotAttrs>({
+  name: 'oneHot',
+  family: FAMILY,
+  infer: ([x], { depth, dtype }) => [{ shape: asShape([...(x as TensorType).shape, depth]), dtype }],
+  run(emit, [x], y, { depth, on, off }) {
+    const indices = x as Operand;
+    const places = emit.temporary([depth], 'float32');
+    emit.run(iota, [], [places]);
+    emit.run(
+      hot,
+      [{ storage: indices.storage, dtype: indices.dtype, shape: [...indices.shape, 1] }, places],
+      y,
+      undefined,
+      [on, off],
+    );
+  },
+});
+
+/**
+ * A last axis of extent `depth` with `onValue` (1) at each index and `offValue` (0) elsewhere; all off where the index is outside.
+ * @example nd.array([1, 0]).oneHot(2) // [[0, 1], [1, 0]]
+ */
+export function oneHot(
+  indices: NDArray,
+  depth:
+    | number
+    | {
+        readonly depth: number;
+        readonly onValue?: number | undefined;
+        readonly offValue?: number | undefined;
+        readonly dtype?: DType | undefined;
+      },
+  options?: {
+    readonly onValue?: number | undefined;
+    readonly offValue?: number | undefined;
+    readonly dtype?: DType | undefined;
+  },
+): NDArray {
+  const values = readArgs('oneHot', [depth, options], ['depth'], ['onValue', 'offValue', 'dtype']);
+  return invoke(oneHotOp, [indices], {
+    depth: integerArg('oneHot', values, 'depth', undefined, 1),
+    on: numberArg('oneHot', values, 'onValue', 1),
+    off: numberArg('oneHot', values, 'offValue', 0),
+    dtype: checkDType(values['dtype'] ?? 'float32', 'oneHot'),
+  });
+}
+
+/** Rows of `weight` (inputDim, outputDim) at `data` (…) → (…, outputDim). Indices outside are clipped. */
+export function embedding(
+  data: NDArray,
+  weight: NDArray,
+  options?: {
+    readonly inputDim?: number | undefined;
+    readonly outputDim?: number | undefined;
+    readonly dtype?: DType | undefined;
+  },
+): NDArray {
+  readArgs('embedding', [options], [], ['inputDim', 'outputDim', 'dtype']);
+  if (weight.ndim !== 2)
+    throw new ShapeError(
+      `expected a weight of shape (inputDim, outputDim), received ${shapeText(weight.shape)}. Reshape it.`,
+      { op: 'embedding' },
+    );
+  return take(weight, data, { axis: 0, mode: 'clip' });
+}
+
+// --- conditions ---
+
+const [c, a, b, s0, s1] = [e.input(0), e.input(1), e.input(2), e.scalar(0), e.scalar(1)];
+// inputs: the condition, then the arrays; a number stands as a scalar
+const whereForms: readonly Op<{ readonly scalars: readonly number[]; readonly dtype: DType | undefined }>[] =
+  (
+    [
+      ['where', 3, e.select(c, a, b), 1],
+      ['whereRightNumber', 2, e.select(c, a, s0), 1],
+      ['whereLeftNumber', 2, e.select(c, s0, a), 1],
+      ['whereNumbers', 1, e.select(c, s0, s1), -1],
+    ] as const
+  ).map(([name, inputs, expr, from]) => {
+    const kernel = elementwiseKernel(name, inputs, expr, from);
+    return defineOp({
+      name,
+      family: FAMILY,
+      infer(x: readonly TensorType[]) {
+        const [test, first, second] = x;
+        let { shape } = test as TensorType;
+        if (first !== undefined) shape = broadcastShapes(shape, first.shape, 'where');
+        if (second !== undefined) {
+          requireSameDType('where', first as TensorType, second);
+          shape = broadcastShapes(shape, second.shape, 'where');
+        }
+        return [{ shape, dtype: first?.dtype ?? 'float32' }];
+      },
+      run: (emit, x, y, attrs) => emit.run(kernel, x, y, undefined, attrs.scalars),
+    });
+  });
+
+/**
+ * `yes` where the condition is not 0, else `no`; all three broadcast, numbers are allowed for both.
+ * A condition with one axis over arrays with more chooses whole rows, as in MXNet.
+ * @example nd.where(x.greater(0), x, 0)
+ */
+export function where(condition: NDArray, yes: NDArray | number, no: NDArray | number): NDArray {
+  bodyOf(condition, 'where');
+  const shaped = yes instanceof NDArray ? yes : no instanceof NDArray ? no : undefined;
+  let test = condition;
+  if (
+    shaped !== undefined &&
+    condition.ndim === 1 &&
+    shaped.ndim > 1 &&
+    condition.shape[0] === shaped.shape[0]
+  )
+    for (let i = 1; i < shaped.ndim; i++) test = expandDims(test, i);
+  const arrays = [test];
+  const scalars: number[] = [];
+  for (const v of [yes, no]) {
+    if (v instanceof NDArray) arrays.push(v);
+    else if (typeof v === 'number') scalars.push(v);
+    else
+      throw new ArgumentError(
+        `expected an NDArray or a number for both choices, received ${describe(v)}. Make an array with nd.array(…).`,
+        { op: 'where' },
+      );
+  }
+  const form = (yes instanceof NDArray ? 0 : 2) + (no instanceof NDArray ? 0 : 1);
+  return invoke(whereForms[form] as (typeof whereForms)[0], arrays, { scalars, dtype: undefined });
+}
+
+const clipOp = elementwiseOp('clip', FAMILY, 1, e.min(e.max(e.input(0), e.scalar(0)), e.scalar(1)));
+
+/** min(max(x, min), max); lets NaN through. */
+export function clip(
+  x: NDArray,
+  min: number | { readonly min: number; readonly max: number },
+  max?: number,
+): NDArray {
+  const values = readArgs('clip', [min, max], ['min', 'max'], ['aMin', 'aMax']);
+  const low = numberArg('clip', { min: values['min'] ?? values['aMin'] }, 'min');
+  const high = numberArg('clip', { max: values['max'] ?? values['aMax'] }, 'max');
+  return invoke(clipOp, [x], { scalars: [low, high] });
+}

@@ -1,0 +1,208 @@
+// The narrow waist. Every operation, from a user's `x.add(y)` to a layer's convolution, goes through `invoke`: it checks contexts at the
+// caller's line, infers, makes the outputs and hands kernels to the device. Two slots are filled from above: a graph recorder and autograd.
+import { bodyOf, makeArray, type NDArray } from '../array/ndarray.ts';
+import type { Context } from '../core/context.ts';
+import { currentContext } from '../core/context.ts';
+import type { DType } from '../core/dtype.ts';
+import { bytesOf } from '../core/dtype.ts';
+import { ContextError, DTypeError, ShapeError } from '../core/errors.ts';
+import { asShape, MAX_NDIM, sameShape, shapeText, sizeOf } from '../core/shape.ts';
+import type { Device } from '../device/device.ts';
+import { deviceOf } from '../device/registry.ts';
+import type { Kernel, Operand } from '../ir/kernel.ts';
+import type { Storage } from '../ir/storage.ts';
+import type { Emitter, Op, TensorType } from './op.ts';
+
+/** What a recorder sees of each call, after it ran. */
+export interface Listener {
+  invoked<A>(op: Op<A>, inputs: readonly NDArray[], attrs: A, outputs: readonly NDArray[]): void;
+}
+
+/** Filled by the floors above: `tape` by autograd, `trace` by the graph recorder. */
+export const slots: { trace: Listener | null; tape: Listener | null } = { trace: null, tape: null };
+
+/** Runs kernels on a device at once; one per device, reused by every call. */
+class DeviceEmitter implements Emitter {
+  readonly #device: Device;
+  readonly #temporaries: Storage[] = [];
+  #op = '';
+
+  constructor(device: Device) {
+    this.#device = device;
+  }
+
+  begin(op: string): void {
+    this.#op = op;
+  }
+
+  run(
+    kernel: Kernel,
+    inputs: readonly Operand[],
+    outputs: readonly Operand[],
+    dims: readonly number[] = NONE,
+    scalars: readonly number[] = NONE,
+  ): void {
+    this.#device.run(kernel, inputs, outputs, dims, scalars);
+  }
+
+  temporary(shape: readonly number[], dtype: DType): Operand {
+    const storage = this.#device.alloc(sizeOf(shape) * bytesOf(dtype), this.#op);
+    storage.refs = 1;
+    this.#temporaries.push(storage);
+    return { storage, dtype, shape };
+  }
+
+  end(): void {
+    for (let storage = this.#temporaries.pop(); storage !== undefined; storage = this.#temporaries.pop()) {
+      storage.refs = 0;
+      this.#device.free(storage);
+    }
+  }
+}
+
+const NONE: readonly number[] = [];
+const emitters = new WeakMap<Device, DeviceEmitter>();
+let lastDevice: Device | undefined;
+let lastEmitter: DeviceEmitter | undefined;
+
+function emitterOf(device: Device): DeviceEmitter {
+  if (device === lastDevice && lastEmitter !== undefined) return lastEmitter;
+  let emitter = emitters.get(device);
+  if (emitter === undefined) {
+    emitter = new DeviceEmitter(device);
+    emitters.set(device, emitter);
+  }
+  lastDevice = device;
+  lastEmitter = emitter;
+  return emitter;
+}
+
+type Body = ReturnType<typeof bodyOf>;
+
+function mixedContexts(op: string, a: NDArray, b: NDArray): ContextError {
+  return new ContextError(
+    `expected arrays of one context, received ${a.context} and ${b.context}${a.context === b.context ? ' (of a device that was lost or closed)' : ''}. ` +
+      (b.context.deviceType === 'cpu' || a.context.deviceType === 'cpu'
+        ? 'Copy one over: x.asInContext(gpu(0)), or await x.toCpu().'
+        : 'Copy one over with x.asInContext(ctx).'),
+    { op },
+  );
+}
+
+function bodiesOf(op: string, inputs: readonly NDArray[]): Body[] {
+  const bodies = new Array<Body>(inputs.length);
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i] as NDArray;
+    const body = bodyOf(input, op);
+    bodies[i] = body;
+    if (i > 0 && body.device !== (bodies[0] as Body).device)
+      throw mixedContexts(op, inputs[0] as NDArray, input);
+  }
+  return bodies;
+}
+
+/** The device on which a call runs: that of its inputs, else of `context`. */
+function deviceFor(bodies: readonly Body[], context: Context): Device {
+  const first = bodies[0];
+  return first !== undefined ? first.device : deviceOf(context);
+}
+
+/** Runs an operation with any number of outputs. `context` counts only where there are no inputs. */
+export function invokeAll<A>(op: Op<A>, inputs: readonly NDArray[], attrs: A, context?: Context): NDArray[] {
+  const bodies = bodiesOf(op.name, inputs);
+  const where = inputs.length > 0 ? (inputs[0] as NDArray).context : (context ?? currentContext());
+  const device = deviceFor(bodies, where);
+  const types = op.infer(bodies, attrs);
+  const outputs = new Array<NDArray>(types.length);
+  if (op.run === null) {
+    const type = types[0] as TensorType;
+    outputs[0] = makeArray(where, device, (bodies[0] as Body).storage, type.dtype, type.shape);
+  } else {
+    const emitter = emitterOf(device);
+    const operands = new Array<Body>(types.length);
+    let made = 0;
+    let done = false;
+    try {
+      for (; made < types.length; made++) {
+        const type = types[made] as TensorType;
+        checkType(op.name, device, where, type);
+        const storage = device.alloc(sizeOf(type.shape) * bytesOf(type.dtype), op.name);
+        const output = makeArray(where, device, storage, type.dtype, type.shape);
+        outputs[made] = output;
+        operands[made] = bodyOf(output, op.name);
+      }
+      emitter.begin(op.name);
+      op.run(emitter, bodies, operands, attrs);
+      done = true;
+    } finally {
+      emitter.end();
+      if (!done) for (let i = 0; i < made; i++) (outputs[i] as NDArray).dispose();
+    }
+  }
+  if (slots.trace !== null) slots.trace.invoked(op, inputs, attrs, outputs);
+  if (slots.tape !== null) slots.tape.invoked(op, inputs, attrs, outputs);
+  return outputs;
+}
+
+/** Runs an operation with one output. */
+export function invoke<A>(op: Op<A>, inputs: readonly NDArray[], attrs: A, context?: Context): NDArray {
+  return invokeAll(op, inputs, attrs, context)[0] as NDArray;
+}
+
+/** Runs an operation into an array that exists; `inputs` are its other inputs. Returns that array. */
+export function invokeInto<A>(op: Op<A>, target: NDArray, inputs: readonly NDArray[], attrs: A): NDArray {
+  const all = [target, ...inputs];
+  const bodies = bodiesOf(op.name, all);
+  const device = deviceFor(bodies, target.context);
+  const type = op.infer(bodies, attrs)[0] as TensorType;
+  if (!sameShape(type.shape, target.shape))
+    throw new ShapeError(
+      `expected a result of the array's own shape ${shapeText(target.shape)}, received ${shapeText(type.shape)}. Use the form that makes a new array.`,
+      { op: op.name },
+    );
+  if (op.run === null) throw new Error(`${op.name} is a view and cannot run in place`);
+  const emitter = emitterOf(device);
+  emitter.begin(op.name);
+  try {
+    op.run(emitter, bodies, [bodies[0] as Body], attrs);
+  } finally {
+    emitter.end();
+  }
+  const outputs = [target];
+  if (slots.trace !== null) slots.trace.invoked(op, all, attrs, outputs);
+  if (slots.tape !== null) slots.tape.invoked(op, all, attrs, outputs);
+  return target;
+}
+
+function checkType(op: string, device: Device, context: Context, type: TensorType): void {
+  if (!device.dtypes.has(type.dtype))
+    throw new DTypeError(
+      `expected a dtype that ${context} holds (${[...device.dtypes].join(', ')}), received ${type.dtype}. ` +
+        (type.dtype === 'float16'
+          ? 'This adapter lacks shader-f16: use float32.'
+          : 'Use float32, or keep the array on cpu().'),
+      { op },
+    );
+  if (type.shape.length > MAX_NDIM)
+    throw new ShapeError(
+      `expected at most ${MAX_NDIM} axes, received ${type.shape.length} in ${shapeText(type.shape)}. Fold some axes together.`,
+      { op },
+    );
+}
+
+/** Makes an array on a device from host bytes. */
+export function arrayFromBytes(
+  context: Context,
+  dtype: DType,
+  shape: readonly number[],
+  data: ArrayBufferView,
+  op: string,
+): NDArray {
+  const device = deviceOf(context);
+  const type: TensorType = { shape: asShape(shape), dtype };
+  checkType(op, device, context, type);
+  const storage = device.alloc(sizeOf(shape) * bytesOf(dtype), op);
+  const array = makeArray(context, device, storage, dtype, type.shape);
+  device.write(storage, data);
+  return array;
+}

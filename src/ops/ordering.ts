@@ -1,0 +1,195 @@
+// Sorting and running sums along one axis: sort, argsort, topk, cumsum.
+import { bodyOf, type NDArray } from '../array/ndarray.ts';
+import { checkDType, type DType } from '../core/dtype.ts';
+import { ShapeError } from '../core/errors.ts';
+import { asShape, normalizeAxis, sizeOf } from '../core/shape.ts';
+import type { Operand } from '../ir/kernel.ts';
+import { customKernel } from '../ir/kernel.ts';
+import { booleanArg, integerArg, readArgs, wordArg } from './args.ts';
+import { lesser } from './binary.ts';
+import { invoke, invokeAll } from './invoke.ts';
+import type { TensorType } from './op.ts';
+import { defineOp } from './op.ts';
+import { astype, moveAxis, reshape, sliceAxis } from './shapes.ts';
+
+const FAMILY = 'ordering';
+const sortKernel = customKernel('sort');
+const cumsumKernel = customKernel('cumsum');
+
+/** Sorts along the last axis; outputs the values and their former places. */
+const sortOp = defineOp<{ readonly descending: boolean; readonly places: DType }>({
+  name: 'sort',
+  family: FAMILY,
+  infer: ([x], { places }) => [x as TensorType, { shape: (x as TensorType).shape, dtype: places }],
+  run(emit, x, y, { descending }) {
+    const { shape } = x[0] as Operand;
+    emit.run(sortKernel, x, y, [
+      sizeOf(shape.slice(0, -1)),
+      shape[shape.length - 1] as number,
+      descending ? 1 : 0,
+    ]);
+  },
+});
+
+interface Sorted {
+  readonly values: NDArray;
+  readonly places: NDArray;
+  /** Puts a result's axes back in x's order. */
+  readonly restore: (y: NDArray) => NDArray;
+}
+
+function sorted(op: string, x: NDArray, axis: unknown, descending: boolean): Sorted {
+  bodyOf(x, op);
+  const flat = axis === null || x.ndim === 0;
+  const at = flat ? 0 : normalizeAxis(axis as number, x.ndim, op);
+  const last = flat ? reshape(x, [-1]) : moveAxis(x, at, x.ndim - 1);
+  const [values, places] = invokeAll(sortOp, [last], { descending, places: 'int32' }) as [NDArray, NDArray];
+  return { values, places, restore: (y) => (flat ? y : moveAxis(y, x.ndim - 1, at)) };
+}
+
+function axisOf(values: Record<string, unknown>, given: unknown, op: string): number | null {
+  return given === null || values['axis'] === null ? null : integerArg(op, values, 'axis', -1);
+}
+
+/** Options of `sort` and `argsort`. */
+export interface SortOptions {
+  readonly axis?: number | null | undefined;
+  /** Ascending, the default. */
+  readonly isAscend?: boolean | undefined;
+}
+
+/** Sorts along an axis (the last by default, null: flattened), stably; NaN last when ascending. */
+export function sort(
+  x: NDArray,
+  axis?: number | null | SortOptions,
+  options?: { readonly isAscend?: boolean | undefined },
+): NDArray {
+  const values = readArgs('sort', [axis ?? undefined, options], ['axis'], ['isAscend']);
+  const result = sorted(
+    'sort',
+    x,
+    axisOf(values, axis, 'sort'),
+    !booleanArg('sort', values, 'isAscend', true),
+  );
+  return result.restore(result.values);
+}
+
+/** The places that would sort an axis (the last by default, null: flattened), as float32 or `dtype`. */
+export function argsort(
+  x: NDArray,
+  axis?: number | null | (SortOptions & { readonly dtype?: DType | undefined }),
+  options?: { readonly isAscend?: boolean | undefined; readonly dtype?: DType | undefined },
+): NDArray {
+  const values = readArgs('argsort', [axis ?? undefined, options], ['axis'], ['isAscend', 'dtype']);
+  const result = sorted(
+    'argsort',
+    x,
+    axisOf(values, axis, 'argsort'),
+    !booleanArg('argsort', values, 'isAscend', true),
+  );
+  return astype(result.restore(result.places), checkDType(values['dtype'] ?? 'float32', 'argsort'));
+}
+
+/** What `topk` gives. */
+export type TopkReturn = 'indices' | 'value' | 'both' | 'mask';
+
+/** Options of `topk`. */
+export interface TopkOptions<R extends TopkReturn = TopkReturn> {
+  /** The last by default; null: flattened. */
+  readonly axis?: number | null | undefined;
+  readonly retTyp?: R | undefined;
+  /** The least instead of the greatest. */
+  readonly isAscend?: boolean | undefined;
+  /** Of the indices; float32 by default. */
+  readonly dtype?: DType | undefined;
+}
+
+/**
+ * The `k` greatest along an axis, in order: their indices (default), their values, both as a list, or a mask of 0 and 1 shaped as x.
+ * @example nd.array([3, 1, 2]).topk(2) // [0, 2]
+ */
+export function topk<R extends TopkReturn = 'indices'>(
+  x: NDArray,
+  k?: number | ({ readonly k?: number | undefined } & TopkOptions<R>),
+  options?: TopkOptions<R>,
+): R extends 'both' ? [NDArray, NDArray] : NDArray {
+  const values = readArgs('topk', [k, options], ['k'], ['axis', 'retTyp', 'isAscend', 'dtype']);
+  const count = integerArg('topk', values, 'k', 1, 0);
+  const kind = wordArg<TopkReturn>('topk', values, 'retTyp', ['indices', 'value', 'both', 'mask'], 'indices');
+  const dtype = checkDType(values['dtype'] ?? 'float32', 'topk');
+  const result = sorted(
+    'topk',
+    x,
+    axisOf(values, values['axis'], 'topk'),
+    !booleanArg('topk', values, 'isAscend', false),
+  );
+  const last = result.values.ndim - 1;
+  const extent = result.values.shape[last] as number;
+  if (count > extent)
+    throw new ShapeError(
+      `expected k from 1 to ${extent}, received ${count}. The axis has ${extent} elements.`,
+      { op: 'topk' },
+    );
+  const taken = count === 0 ? extent : count;
+  const first = (y: NDArray): NDArray => result.restore(sliceAxis(y, last, 0, taken));
+  const both = (): [NDArray, NDArray] => [first(result.values), astype(first(result.places), dtype)];
+  const chosen = ((): NDArray | [NDArray, NDArray] => {
+    switch (kind) {
+      case 'value':
+        return first(result.values);
+      case 'both':
+        return both();
+      case 'indices':
+        return astype(first(result.places), dtype);
+      case 'mask': {
+        // an element's rank is where its place stands in the sorted order
+        const ranks = invokeAll(sortOp, [result.places], {
+          descending: false,
+          places: 'int32',
+        })[1] as NDArray;
+        const mask = result.restore(astype(lesser(ranks, taken), x.dtype));
+        return mask.ndim === x.ndim ? mask : reshape(mask, x.shape);
+      }
+    }
+  })();
+  return chosen as R extends 'both' ? [NDArray, NDArray] : NDArray;
+}
+
+const cumsumOp = defineOp<{ readonly axis: number; readonly exclusive: boolean; readonly reverse: boolean }>({
+  name: 'cumsum',
+  family: FAMILY,
+  infer: ([x]) => [x as TensorType],
+  run(emit, x, y, { axis, exclusive, reverse }) {
+    const { shape } = x[0] as Operand;
+    emit.run(cumsumKernel, x, y, [
+      sizeOf(shape.slice(0, axis)),
+      shape[axis] as number,
+      sizeOf(shape.slice(axis + 1)),
+      exclusive ? 1 : 0,
+      reverse ? 1 : 0,
+    ]);
+  },
+});
+
+/** Running sums along an axis (without one: of the flattened array); `exclusive` leaves the element itself out, `reverse` runs from the end. */
+export function cumsum(
+  x: NDArray,
+  axis?:
+    | number
+    | null
+    | {
+        readonly axis?: number | undefined;
+        readonly exclusive?: boolean | undefined;
+        readonly reverse?: boolean | undefined;
+      },
+  options?: { readonly exclusive?: boolean | undefined; readonly reverse?: boolean | undefined },
+): NDArray {
+  const values = readArgs('cumsum', [axis ?? undefined, options], ['axis'], ['exclusive', 'reverse']);
+  const flat = values['axis'] === undefined;
+  const input = flat ? reshape(x, asShape([-1])) : x;
+  return invoke(cumsumOp, [input], {
+    axis: normalizeAxis(flat ? 0 : integerArg('cumsum', values, 'axis'), input.ndim, 'cumsum'),
+    exclusive: booleanArg('cumsum', values, 'exclusive', false),
+    reverse: booleanArg('cumsum', values, 'reverse', false),
+  });
+}
