@@ -2,24 +2,8 @@
 import './methods.ts';
 
 export { keep } from '../array/ndarray.ts';
-export {
-  activation,
-  elu,
-  gelu,
-  hardSigmoid,
-  leakyReLU,
-  logSigmoid,
-  mish,
-  prelu,
-  relu,
-  selu,
-  sigmoid,
-  silu,
-  smoothL1,
-  softrelu,
-  softsign,
-  swish,
-} from '../ops/activation.ts';
+export { activation } from '../ops/activate.ts';
+export * from '../ops/activation.ts';
 export * from '../ops/binary.ts';
 export { convolution, deconvolution } from '../ops/convolution.ts';
 export {
@@ -46,33 +30,11 @@ export {
   takeAlongAxis,
   where,
 } from '../ops/indexing.ts';
-export {
-  batchNorm,
-  groupNorm,
-  instanceNorm,
-  l2Normalization,
-  layerNorm,
-  logSoftmax,
-  softmax,
-  softmin,
-} from '../ops/normalize.ts';
+export * from '../ops/normalize.ts';
 export { argsort, cumsum, sort, topk } from '../ops/ordering.ts';
 export { pooling } from '../ops/pooling.ts';
 export { batchDot, dot, fullyConnected, linalgGemm2, matmul } from '../ops/product.ts';
-export {
-  argmax,
-  argmaxChannel,
-  argmin,
-  max,
-  mean,
-  min,
-  nanprod,
-  nansum,
-  norm,
-  prod,
-  sum,
-  sumAxis,
-} from '../ops/reduce.ts';
+export * from '../ops/reduce.ts';
 export {
   astype,
   broadcastAxis,

@@ -5,7 +5,7 @@ import * as activation from '../ops/activation.ts';
 import * as binary from '../ops/binary.ts';
 import { onesLike, zerosLike } from '../ops/creation.ts';
 import { batchTake, clip, gatherNd, oneHot, pick, take, takeAlongAxis } from '../ops/indexing.ts';
-import { l2Normalization, logSoftmax, softmax, softmin } from '../ops/normalize.ts';
+import * as normalize from '../ops/normalize.ts';
 import { argsort, cumsum, sort, type TopkOptions, type TopkReturn, topk } from '../ops/ordering.ts';
 import { batchDot, dot, matmul } from '../ops/product.ts';
 import * as reduce from '../ops/reduce.ts';
@@ -15,24 +15,6 @@ import { at, type Index, set, type Value } from './indexing.ts';
 import { array, asscalar, type DataOf, data, type Nested, print, text } from './reading.ts';
 import { asInContext, copyto, toCpu } from './transfer.ts';
 
-const {
-  relu,
-  sigmoid,
-  softrelu,
-  softsign,
-  logSigmoid,
-  mish,
-  gelu,
-  selu,
-  silu,
-  swish,
-  hardSigmoid,
-  elu,
-  smoothL1,
-  prelu,
-  leakyReLU,
-} = activation;
-const { sum, sumAxis, mean, prod, max, min, nansum, nanprod, norm, argmax, argmin, argmaxChannel } = reduce;
 const {
   reshape,
   reshapeLike,
@@ -64,37 +46,9 @@ const {
 const table = {
   ...unary,
   ...binary,
-  relu,
-  sigmoid,
-  softrelu,
-  softsign,
-  logSigmoid,
-  mish,
-  gelu,
-  selu,
-  silu,
-  swish,
-  hardSigmoid,
-  elu,
-  smoothL1,
-  prelu,
-  leakyReLU,
-  sum,
-  sumAxis,
-  mean,
-  prod,
-  max,
-  min,
-  nansum,
-  nanprod,
-  norm,
-  argmax,
-  argmin,
-  argmaxChannel,
-  softmax,
-  logSoftmax,
-  softmin,
-  l2Normalization,
+  ...activation,
+  ...reduce,
+  ...normalize,
   dot,
   batchDot,
   matmul,

@@ -1,13 +1,11 @@
-// Activation functions, each one expression, and `activation(x, kind)` that layers choose by name. Defaults are Gluon's.
+// Activation functions, each one expression. Defaults are Gluon's. Whatever is exported here is a function of `nd` and a method of NDArray.
 import type { NDArray } from '../array/ndarray.ts';
-import { ArgumentError } from '../core/errors.ts';
 import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
-import { numberArg, readArgs, suggest, wordArg } from './args.ts';
+import { numberArg, readArgs, wordArg } from './args.ts';
 import { unary as define, elementwiseOp, parametric, type Unary } from './elementwise.ts';
 import { invoke } from './invoke.ts';
 import { expandToAxis } from './shapes.ts';
-import { tanh } from './unary.ts';
 
 const unary = (name: string, f: Parameters<typeof define>[2]): Unary => define(name, 'activation', f);
 const numeric = (name: string, f: (x: Expr) => Expr): ((x: NDArray, ...s: number[]) => NDArray) =>
@@ -131,45 +129,4 @@ export function leakyReLU(
     case 'prelu':
       return prelu(x, values['gamma'] as NDArray);
   }
-}
-
-/** Kinds of `activation` and of layers' `activation` option. */
-export type ActivationKind =
-  | 'relu'
-  | 'sigmoid'
-  | 'tanh'
-  | 'softrelu'
-  | 'softsign'
-  | 'logSigmoid'
-  | 'mish'
-  | 'gelu'
-  | 'silu';
-
-const KINDS: Readonly<Record<ActivationKind, Unary>> = {
-  relu,
-  sigmoid,
-  tanh,
-  softrelu,
-  softsign,
-  logSigmoid,
-  mish,
-  gelu,
-  silu,
-};
-
-/** Checks the name of an activation; throws with the nearest that exists. */
-export function checkActivation(op: string, kind: unknown): ActivationKind {
-  if (typeof kind === 'string' && Object.hasOwn(KINDS, kind)) return kind as ActivationKind;
-  const names = Object.keys(KINDS);
-  const meant = typeof kind === 'string' ? suggest(kind, names) : undefined;
-  throw new ArgumentError(
-    `expected an activation, one of ${names.join(', ')}, received ${typeof kind === 'string' ? `'${kind}'` : String(kind)}. ${meant === undefined ? 'Choose one of them.' : `Did you mean '${meant}'?`}`,
-    { op },
-  );
-}
-
-/** Applies an activation by name. @example nd.activation(x, 'relu') */
-export function activation(x: NDArray, kind: ActivationKind | { readonly actType: ActivationKind }): NDArray {
-  const { actType } = readArgs('activation', [kind], ['actType']);
-  return KINDS[checkActivation('activation', actType)](x);
 }

@@ -1,13 +1,14 @@
 // Reductions: what to load, how to combine, how to finish. An array is seen as (outer, length, inner); axes that are not neighbours take one pass each,
-// the innermost first.
+// the innermost first. Whatever is exported here is a function of `nd` and a method of NDArray.
 import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import type { DType } from '../core/dtype.ts';
-import { asShape, normalizeAxes, normalizeAxis, type Shape, sizeOf } from '../core/shape.ts';
+import { normalizeAxes, normalizeAxis } from '../core/shape.ts';
 import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
 import type { Combine, Operand, RowKernel } from '../ir/kernel.ts';
 import { rowKernel } from '../ir/kernel.ts';
 import { booleanArg, integerArg, readArgs } from './args.ts';
+import { reducedShape, reduceGroups } from './axes.ts';
 import { requireFloat } from './elementwise.ts';
 import { invoke } from './invoke.ts';
 import type { Emitter, Op, TensorType } from './op.ts';
@@ -35,33 +36,6 @@ interface ReduceAttrs {
 }
 
 const FAMILY = 'reduce';
-
-/** Neighbouring axes as one: [outer, length, inner] for each run of reduced axes, the innermost run first. */
-export function reduceGroups(shape: readonly number[], axes: readonly number[]): [number, number, number][] {
-  const groups: [number, number, number][] = [];
-  const left = [...shape];
-  let end = shape.length;
-  while (end > 0) {
-    if (!axes.includes(end - 1)) {
-      end--;
-      continue;
-    }
-    let begin = end;
-    while (begin > 0 && axes.includes(begin - 1)) begin--;
-    groups.push([sizeOf(left.slice(0, begin)), sizeOf(left.slice(begin, end)), sizeOf(left.slice(end))]);
-    left.fill(1, begin, end);
-    end = begin;
-  }
-  // nothing to reduce: every element is its own row
-  return groups.length > 0 ? groups : [[sizeOf(shape), 1, 1]];
-}
-
-/** The shape after reducing; all axes gone leave Gluon's `[1]`. */
-export function reducedShape(shape: readonly number[], axes: readonly number[], keepdims: boolean): Shape {
-  if (keepdims) return asShape(shape.map((d, i) => (axes.includes(i) ? 1 : d)));
-  const left = shape.filter((_, i) => !axes.includes(i));
-  return asShape(left.length === 0 ? [1] : left);
-}
 
 interface Recipe {
   readonly combine: Combine;

@@ -1,5 +1,5 @@
 // Functions of one array, element by element: NumPy's and MXNet's elementary functions. Each is one expression; gradients, kernels for every device and
-// methods of NDArray come from it.
+// methods of NDArray come from it: whatever is exported here is a function of `nd` and a method.
 import { e } from '../ir/expr.ts';
 import { unary as define, type Unary } from './elementwise.ts';
 

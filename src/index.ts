@@ -1,0 +1,28 @@
+// The public surface, nothing else.
+export { NDArray } from './array/ndarray.ts';
+export { Context, cpu, currentContext, gpu } from './core/context.ts';
+export type { DType, TypedArray } from './core/dtype.ts';
+export {
+  ArgumentError,
+  AutogradError,
+  ContextError,
+  DeferredInitializationError,
+  DeviceLostError,
+  DTypeError,
+  FormatError,
+  GluonError,
+  GpuUnavailableError,
+  LoadError,
+  NotInitializedError,
+  OutOfMemoryError,
+  ShapeError,
+} from './core/errors.ts';
+export type { Shape } from './core/shape.ts';
+export type { MemoryInfo } from './device/device.ts';
+export { numGpus, openGpu, tryGpu } from './device/registry.ts';
+export type { Source } from './formats/source.ts';
+export * as nd from './nd/index.ts';
+export { memoryInfo } from './nd/memory.ts';
+export * as random from './nd/random.ts';
+export type { Nested } from './nd/reading.ts';
+export { withContext } from './nd/scoped.ts';

@@ -1,0 +1,29 @@
+// An array seen as (outer, length, inner) around the axes that are reduced. Pure arithmetic over shapes.
+import { asShape, type Shape, sizeOf } from '../core/shape.ts';
+
+/** Neighbouring axes as one: [outer, length, inner] for each run of reduced axes, the innermost run first. */
+export function reduceGroups(shape: readonly number[], axes: readonly number[]): [number, number, number][] {
+  const groups: [number, number, number][] = [];
+  const left = [...shape];
+  let end = shape.length;
+  while (end > 0) {
+    if (!axes.includes(end - 1)) {
+      end--;
+      continue;
+    }
+    let begin = end;
+    while (begin > 0 && axes.includes(begin - 1)) begin--;
+    groups.push([sizeOf(left.slice(0, begin)), sizeOf(left.slice(begin, end)), sizeOf(left.slice(end))]);
+    left.fill(1, begin, end);
+    end = begin;
+  }
+  // nothing to reduce: every element is its own row
+  return groups.length > 0 ? groups : [[sizeOf(shape), 1, 1]];
+}
+
+/** The shape after reducing; all axes gone leave Gluon's `[1]`. */
+export function reducedShape(shape: readonly number[], axes: readonly number[], keepdims: boolean): Shape {
+  if (keepdims) return asShape(shape.map((d, i) => (axes.includes(i) ? 1 : d)));
+  const left = shape.filter((_, i) => !axes.includes(i));
+  return asShape(left.length === 0 ? [1] : left);
+}
