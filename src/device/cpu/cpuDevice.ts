@@ -1,0 +1,255 @@
+// The CPU as a device: one WebAssembly memory for all arrays, kernels run at once by JavaScript loops over it. It runs every kernel that
+// the GPU runs, in every dtype. Layout of the folder:
+//   heap.ts, allocator.ts        the memory, its views and who owns which bytes
+//   program.ts, loops/           expressions as steps, and a loop for each primitive and compute type
+//   elementwise.ts, row.ts       kernels made of expressions
+//   product/                     matrix products and convolutions: packing, blocking, the micro-kernel, the store
+//   custom/                      everything else, a file a family
+import type { DeviceLoss } from '../../core/context.ts';
+import type { DType } from '../../core/dtype.ts';
+import { DTYPES } from '../../core/dtype.ts';
+import { ArgumentError, OutOfMemoryError } from '../../core/errors.ts';
+import { CpuGenerators } from '../../core/random/mxnetCpu.ts';
+import type { Kernel, Operand } from '../../ir/kernel.ts';
+import type { Storage } from '../../ir/storage.ts';
+import type { Device, DeviceStats, MemoryInfo, ReadRequest } from '../device.ts';
+import { Allocator } from './allocator.ts';
+import { runCustom } from './custom/custom.ts';
+import { ElementwiseRunner } from './elementwise.ts';
+import { Heap } from './heap.ts';
+import { ProductRunner } from './product/product.ts';
+import { RowRunner } from './row.ts';
+import { Scratch } from './scratch.ts';
+import { Temporaries } from './temporaries.ts';
+
+/** Where the arrays begin: offset 0 belongs to none, so that a forgotten offset shows. */
+const FIRST_BYTE = 1024;
+
+class CpuStorage implements Storage {
+  readonly buffer = 0;
+  readonly offset: number;
+  readonly bytes: number;
+  refs = 0;
+  userRefs = 0;
+  freed = false;
+  /** Whether its bytes are counted as users'. */
+  users = false;
+  readonly owner: CpuDevice;
+
+  constructor(owner: CpuDevice, offset: number, bytes: number) {
+    this.owner = owner;
+    this.offset = offset;
+    this.bytes = bytes;
+  }
+}
+
+/** Everything that is gone after `dispose`. */
+interface Works {
+  readonly heap: Heap;
+  readonly allocator: Allocator;
+  readonly scratch: Scratch;
+  readonly temporaries: Temporaries;
+  readonly elementwise: ElementwiseRunner;
+  readonly row: RowRunner;
+  readonly product: ProductRunner;
+}
+
+function makeWorks(): Works {
+  const heap = new Heap();
+  const allocator = new Allocator(heap, FIRST_BYTE);
+  const scratch = new Scratch(allocator);
+  const temporaries = new Temporaries(allocator);
+  return {
+    heap,
+    allocator,
+    scratch,
+    temporaries,
+    elementwise: new ElementwiseRunner(heap, scratch),
+    row: new RowRunner(heap, scratch),
+    product: new ProductRunner(heap, scratch, temporaries),
+  };
+}
+
+/**
+ * The CPU device. Kernels have run when `run` returns, so reads need not wait and `flush` has nothing to do.
+ *
+ * @example
+ * const device = new CpuDevice();
+ * const x = { storage: device.alloc(16), dtype: 'float32', shape: [4] } as const;
+ * device.write(x.storage, new Float32Array([1, 2, 3, 4]));
+ * device.run(elementwiseKernel('exp', 1, e.exp(e.input(0))), [x], [x], [], []);
+ * new Float32Array(device.readSync({ storage: x.storage, at: 0, bytes: 16 }));
+ */
+export class CpuDevice implements Device {
+  readonly kind = 'cpu';
+  readonly description = 'CPU';
+  readonly dtypes: ReadonlySet<DType> = new Set(DTYPES);
+  readonly maxStorageBytes: number;
+  readonly stats: DeviceStats = {
+    dispatches: 0,
+    submits: 0,
+    buffersCreated: 0,
+    bindGroupsCreated: 0,
+    pipelinesCreated: 0,
+  };
+  /** A CPU is never lost. */
+  readonly lost: Promise<DeviceLoss> = new Promise(() => {});
+  /** The random generators, for draws that are no kernels (shuffling). */
+  readonly generators = new CpuGenerators(0);
+
+  #works: Works | null = makeWorks();
+  #bytesInUse = 0;
+  #userBytes = 0;
+  #peakBytes = 0;
+  #arrays = 0;
+
+  constructor() {
+    this.maxStorageBytes = this.#alive('cpu').heap.maxBytes - 2 ** 20;
+  }
+
+  #alive(op: string): Works {
+    if (this.#works === null)
+      throw new ArgumentError(
+        'expected an open CPU device, received one that was closed. Make the arrays anew.',
+        { op },
+      );
+    return this.#works;
+  }
+
+  #own(storage: Storage, op: string): CpuStorage {
+    if (!(storage instanceof CpuStorage) || storage.owner !== this)
+      throw new ArgumentError('expected storage of this CPU device, received storage of another device.', {
+        op,
+      });
+    if (storage.freed)
+      throw new ArgumentError(
+        `expected storage that is in use, received ${storage.bytes} bytes that were freed before.`,
+        { op },
+      );
+    return storage;
+  }
+
+  /** The storage's bytes from `at` on, checked. */
+  #range(storage: Storage, at: number, bytes: number, op: string): number {
+    const own = this.#own(storage, op);
+    if (!(at >= 0 && bytes >= 0 && at + bytes <= own.bytes))
+      throw new ArgumentError(
+        `expected a range within ${own.bytes} bytes, received ${bytes} bytes from ${at} on.`,
+        { op },
+      );
+    return own.offset + at;
+  }
+
+  alloc(bytes: number, op = 'alloc'): Storage {
+    const { allocator, heap } = this.#alive(op);
+    if (!Number.isInteger(bytes) || bytes < 0)
+      throw new ArgumentError(`expected a number of bytes ≥ 0, received ${bytes}.`, { op });
+    const offset = bytes > heap.maxBytes ? -1 : allocator.alloc(bytes);
+    if (offset < 0)
+      throw new OutOfMemoryError(
+        `expected ${bytes} bytes of CPU memory, received none: ${this.#bytesInUse} bytes in ${this.#arrays} arrays are in use, and the memory ` +
+          `can have ${heap.maxBytes}. Dispose of arrays, or work in smaller batches.`,
+        { op },
+      );
+    this.#bytesInUse += bytes;
+    if (this.#bytesInUse > this.#peakBytes) this.#peakBytes = this.#bytesInUse;
+    this.#arrays++;
+    return new CpuStorage(this, offset, bytes);
+  }
+
+  free(storage: Storage): void {
+    if (this.#works === null) return;
+    const own = this.#own(storage, 'free');
+    own.freed = true;
+    this.#works.allocator.free(own.offset, own.bytes);
+    this.#bytesInUse -= own.bytes;
+    this.#arrays--;
+    if (own.users) this.#userBytes -= own.bytes;
+  }
+
+  countUser(storage: Storage, change: 1 | -1): void {
+    if (!(storage instanceof CpuStorage) || storage.freed || storage.users === change > 0) return;
+    storage.users = change > 0;
+    this.#userBytes += change * storage.bytes;
+  }
+
+  write(storage: Storage, data: ArrayBufferView, at = 0): void {
+    const { heap } = this.#alive('write');
+    const offset = this.#range(storage, at, data.byteLength, 'write');
+    heap.u8.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
+  }
+
+  copy(from: Storage, fromAt: number, to: Storage, toAt: number, bytes: number): void {
+    const { heap } = this.#alive('copy');
+    const source = this.#range(from, fromAt, bytes, 'copy');
+    heap.u8.copyWithin(this.#range(to, toAt, bytes, 'copy'), source, source + bytes);
+  }
+
+  readSync(request: ReadRequest): ArrayBuffer {
+    const op = request.op ?? 'read';
+    const { heap } = this.#alive(op);
+    const offset = this.#range(request.storage, request.at, request.bytes, op);
+    // a slice of an unshared memory is an ArrayBuffer; a copy into a fresh one is one whatever the memory is
+    const out = new Uint8Array(request.bytes);
+    out.set(heap.u8.subarray(offset, offset + request.bytes));
+    return out.buffer;
+  }
+
+  async read(requests: readonly ReadRequest[]): Promise<ArrayBuffer[]> {
+    return requests.map((request) => this.readSync(request));
+  }
+
+  run(
+    kernel: Kernel,
+    inputs: readonly Operand[],
+    outputs: readonly Operand[],
+    dims: readonly number[],
+    scalars: readonly number[],
+  ): void {
+    const works = this.#works ?? this.#alive(kernel.name);
+    this.stats.dispatches++;
+    switch (kernel.kind) {
+      case 'elementwise':
+        works.elementwise.run(kernel, inputs, outputs, scalars);
+        break;
+      case 'row':
+        works.row.run(kernel, inputs, outputs, dims, scalars);
+        break;
+      case 'product':
+        works.product.run(kernel, inputs, outputs, dims, scalars);
+        break;
+      case 'custom':
+        runCustom(works.heap, works.temporaries, this.generators, kernel, inputs, outputs, dims, scalars);
+        break;
+    }
+  }
+
+  seed(seed: number): void {
+    this.generators.seed(seed);
+  }
+
+  flush(): void {}
+
+  synchronize(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  memory(): MemoryInfo {
+    const works = this.#works;
+    return {
+      bytesInUse: this.#bytesInUse,
+      userBytes: this.#userBytes,
+      peakBytes: this.#peakBytes,
+      pooledBytes: works === null ? 0 : works.allocator.pooled,
+      arrays: this.#arrays,
+    };
+  }
+
+  dispose(): Promise<void> {
+    this.#works = null;
+    this.#bytesInUse = 0;
+    this.#userBytes = 0;
+    this.#arrays = 0;
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,67 @@
+// Which routine runs a custom kernel.
+import type { CpuGenerators } from '../../../core/random/mxnetCpu.ts';
+import type { CustomKernel, Operand } from '../../../ir/kernel.ts';
+import type { Heap } from '../heap.ts';
+import type { Temporaries } from '../temporaries.ts';
+import { stridedCopy } from './copy.ts';
+import { cumsum } from './cumsum.ts';
+import { gatherNd, take, takeAlong } from './gather.ts';
+import { pad } from './pad.ts';
+import { pool } from './pool.ts';
+import { random } from './random.ts';
+import { scatterAddNd, scatterNd } from './scatter.ts';
+import { sort } from './sort.ts';
+
+export function runCustom(
+  heap: Heap,
+  temporaries: Temporaries,
+  generators: CpuGenerators,
+  kernel: CustomKernel,
+  inputs: readonly Operand[],
+  outputs: readonly Operand[],
+  dims: readonly number[],
+  scalars: readonly number[],
+): void {
+  const y = outputs[0] as Operand;
+  const x = inputs[0] as Operand;
+  const indices = inputs[1] as Operand;
+  switch (kernel.name) {
+    case 'stridedCopy':
+      stridedCopy(heap, x, y, dims);
+      break;
+    case 'take':
+      take(heap, x, indices, y, dims);
+      break;
+    case 'takeAlong':
+      takeAlong(heap, x, indices, y, dims);
+      break;
+    case 'gatherNd':
+      gatherNd(heap, x, indices, y, dims);
+      break;
+    case 'scatterNd':
+      scatterNd(heap, x, indices, y, dims);
+      break;
+    case 'scatterAddNd':
+      scatterAddNd(heap, temporaries, x, indices, y, dims);
+      break;
+    case 'pad':
+      pad(heap, x, y, dims);
+      break;
+    case 'poolMax':
+    case 'poolAvg':
+    case 'poolSum':
+      pool(heap, temporaries, kernel.name, x, y, dims);
+      break;
+    case 'sort':
+      sort(heap, x, y, outputs[1], dims);
+      break;
+    case 'cumsum':
+      cumsum(heap, temporaries, x, y, dims);
+      break;
+    case 'randomUniform':
+    case 'randomNormal':
+    case 'randomInt':
+      random(heap, generators, kernel.name, y, scalars);
+      break;
+  }
+}

@@ -1,0 +1,163 @@
+// Pooling over up to three axes. Computed in the compute type's own storage; other dtypes are converted before and after.
+import { bytesOf, computeTypeOf } from '../../../core/dtype.ts';
+import { sizeOf } from '../../../core/shape.ts';
+import type { Operand } from '../../../ir/kernel.ts';
+import { moveBetween } from '../convert.ts';
+import type { Heap } from '../heap.ts';
+import type { Cells } from '../loops/loop.ts';
+import { NATIVE, widthOf } from '../program.ts';
+import { identityOf } from '../reduce.ts';
+import type { Temporaries } from '../temporaries.ts';
+
+export type PoolKind = 'poolMax' | 'poolAvg' | 'poolSum';
+
+export function pool(
+  heap: Heap,
+  temporaries: Temporaries,
+  kind: PoolKind,
+  x: Operand,
+  y: Operand,
+  dims: readonly number[],
+): void {
+  const outputs = sizeOf(y.shape);
+  if (outputs === 0) return;
+  const type = computeTypeOf(x.dtype);
+  const width = widthOf(type);
+  const native = NATIVE[type];
+  let from = x.storage.offset / bytesOf(x.dtype);
+  let to = y.storage.offset / bytesOf(y.dtype);
+  if (x.dtype !== native) {
+    const n = sizeOf(x.shape);
+    const at = temporaries.take(n * width) / width;
+    moveBetween(x.dtype, native)(heap, n, at, 1, from, 1);
+    from = at;
+  }
+  const final = to;
+  if (y.dtype !== native) to = temporaries.take(outputs * width) / width;
+  const m = heap[type];
+  if (type === 'f32') poolFloat32(m, kind, from, to, dims, identityOf(type, 'max'));
+  else poolOther(m, kind, from, to, dims, identityOf(type, 'max'));
+  if (y.dtype !== native) moveBetween(native, y.dtype)(heap, outputs, final, 1, to, 1);
+  temporaries.release();
+}
+
+// The same walk twice, so that float32's loops see one kind of array only.
+const poolFloat32 = (
+  m: Cells,
+  kind: PoolKind,
+  from: number,
+  to: number,
+  dims: readonly number[],
+  lowest: number,
+): void => walk(m, kind, from, to, dims, lowest, maxFloat32, sumFloat32);
+const poolOther = (
+  m: Cells,
+  kind: PoolKind,
+  from: number,
+  to: number,
+  dims: readonly number[],
+  lowest: number,
+): void => walk(m, kind, from, to, dims, lowest, maxOther, sumOther);
+
+/** Folds a window of dz × dy × dx elements. */
+type Window = (
+  m: Cells,
+  at: number,
+  dz: number,
+  planeStep: number,
+  dy: number,
+  rowStep: number,
+  dx: number,
+  acc: number,
+) => number;
+
+const maxFloat32: Window = (m, at, dz, planeStep, dy, rowStep, dx, acc) => {
+  for (let z = 0; z < dz; z++)
+    for (let y = 0; y < dy; y++) {
+      const row = at + z * planeStep + y * rowStep;
+      for (let i = row; i < row + dx; i++) acc = Math.max(acc, m[i] as number);
+    }
+  return acc;
+};
+const sumFloat32: Window = (m, at, dz, planeStep, dy, rowStep, dx, acc) => {
+  for (let z = 0; z < dz; z++)
+    for (let y = 0; y < dy; y++) {
+      const row = at + z * planeStep + y * rowStep;
+      for (let i = row; i < row + dx; i++) acc += m[i] as number;
+    }
+  return acc;
+};
+const maxOther: Window = (m, at, dz, planeStep, dy, rowStep, dx, acc) => {
+  for (let z = 0; z < dz; z++)
+    for (let y = 0; y < dy; y++) {
+      const row = at + z * planeStep + y * rowStep;
+      for (let i = row; i < row + dx; i++) acc = Math.max(acc, m[i] as number);
+    }
+  return acc;
+};
+const sumOther: Window = (m, at, dz, planeStep, dy, rowStep, dx, acc) => {
+  for (let z = 0; z < dz; z++)
+    for (let y = 0; y < dy; y++) {
+      const row = at + z * planeStep + y * rowStep;
+      for (let i = row; i < row + dx; i++) acc += m[i] as number;
+    }
+  return acc;
+};
+
+function walk(
+  m: Cells,
+  kind: PoolKind,
+  from: number,
+  to: number,
+  dims: readonly number[],
+  lowest: number,
+  max: Window,
+  sum: Window,
+): void {
+  const at = (i: number): number => dims[i] as number;
+  const planes = at(0);
+  const [iD, iH, iW] = [at(1), at(2), at(3)];
+  const [oD, oH, oW] = [at(4), at(5), at(6)];
+  const [kD, kH, kW] = [at(7), at(8), at(9)];
+  const [sD, sH, sW] = [at(10), at(11), at(12)];
+  const [pD, pH, pW] = [at(13), at(14), at(15)];
+  const withPadding = kind === 'poolAvg' && at(16) !== 0;
+  const average = kind === 'poolAvg';
+  const float = m instanceof Float32Array || m instanceof Float64Array;
+  let o = to;
+  for (let p = 0; p < planes; p++) {
+    const plane = from + p * iD * iH * iW;
+    for (let z = 0; z < oD; z++) {
+      const z0 = z * sD - pD;
+      const z1 = Math.max(0, z0);
+      const dz = Math.max(0, Math.min(iD, z0 + kD) - z1);
+      const paddedZ = Math.max(0, Math.min(z0 + kD, iD + pD) - z0);
+      for (let y = 0; y < oH; y++) {
+        const y0 = y * sH - pH;
+        const y1 = Math.max(0, y0);
+        const dy = Math.max(0, Math.min(iH, y0 + kH) - y1);
+        const paddedY = Math.max(0, Math.min(y0 + kH, iH + pH) - y0);
+        const row = plane + (z1 * iH + y1) * iW;
+        for (let x = 0; x < oW; x++) {
+          const x0 = x * sW - pW;
+          const x1 = Math.max(0, x0);
+          const dx = Math.max(0, Math.min(iW, x0 + kW) - x1);
+          if (kind === 'poolMax') {
+            m[o++] = max(m, row + x1, dz, iH * iW, dy, iW, dx, lowest);
+            continue;
+          }
+          const total = sum(m, row + x1, dz, iH * iW, dy, iW, dx, 0);
+          if (!average) {
+            m[o++] = total;
+            continue;
+          }
+          const count = withPadding
+            ? paddedZ * paddedY * Math.max(0, Math.min(x0 + kW, iW + pW) - x0)
+            : dz * dy * dx;
+          // integers divide by zero to zero
+          m[o++] = count === 0 && !float ? 0 : total / count;
+        }
+      }
+    }
+  }
+}

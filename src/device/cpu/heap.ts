@@ -1,0 +1,85 @@
+// The CPU device's one memory, so that WebAssembly kernels and JavaScript loops see the same bytes without copies.
+// It knows views and growth; who owns which bytes is the allocator's business.
+import { OutOfMemoryError } from '../../core/errors.ts';
+
+/** Bytes of a WebAssembly page. */
+const PAGE = 65536;
+/** Pages that are tried as the most the memory may grow to: 4, 2 and 1 GiB. Some engines refuse the larger ones. */
+const MAXIMA = [65536, 32768, 16384] as const;
+/** What the memory begins with: 16 MiB. Pages that nothing has touched cost address space only. */
+const INITIAL = 256;
+
+/**
+ * Views of the whole memory. `grow` detaches them, so nothing may hold one across an allocation: read `heap.f32` when it is needed.
+ * An element's index is its byte offset divided (never shifted: offsets pass 2³¹) by the element's width.
+ */
+export class Heap {
+  readonly memory: WebAssembly.Memory;
+  /** The most bytes the memory can have. */
+  readonly maxBytes: number;
+  f32!: Float32Array<ArrayBuffer>;
+  f64!: Float64Array<ArrayBuffer>;
+  i32!: Int32Array<ArrayBuffer>;
+  u32!: Uint32Array<ArrayBuffer>;
+  i8!: Int8Array<ArrayBuffer>;
+  u8!: Uint8Array<ArrayBuffer>;
+  u16!: Uint16Array<ArrayBuffer>;
+
+  constructor() {
+    const made = makeMemory();
+    this.memory = made.memory;
+    this.maxBytes = made.pages * PAGE;
+    this.#renew();
+  }
+
+  /** Bytes the memory has now. */
+  get bytes(): number {
+    return this.u8.length;
+  }
+
+  /** Makes the memory at least `bytes` large; returns false where the engine refuses. Old views are dead after it. */
+  growTo(bytes: number): boolean {
+    const have = this.bytes;
+    if (bytes <= have) return true;
+    if (bytes > this.maxBytes) return false;
+    // half as much again (at most 256 MiB more than asked), so that a growing program grows the memory a few times only
+    const generous = Math.min(this.maxBytes, Math.max(bytes, Math.min(have * 1.5, bytes + 2 ** 28)));
+    return this.#tryGrow(generous) || this.#tryGrow(bytes);
+  }
+
+  #tryGrow(bytes: number): boolean {
+    try {
+      this.memory.grow(Math.ceil(bytes / PAGE) - this.bytes / PAGE);
+    } catch {
+      return false;
+    }
+    this.#renew();
+    return true;
+  }
+
+  #renew(): void {
+    const buffer = this.memory.buffer as ArrayBuffer;
+    this.f32 = new Float32Array(buffer);
+    this.f64 = new Float64Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i8 = new Int8Array(buffer);
+    this.u8 = new Uint8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
+  }
+}
+
+function makeMemory(): { memory: WebAssembly.Memory; pages: number } {
+  let cause: unknown;
+  for (const pages of MAXIMA) {
+    try {
+      return { memory: new WebAssembly.Memory({ initial: INITIAL, maximum: pages }), pages };
+    } catch (error) {
+      cause = error;
+    }
+  }
+  throw new OutOfMemoryError(
+    `expected a WebAssembly memory of ${INITIAL / 16} MiB that can grow to 1 GiB, received a refusal. Close other pages and try again.`,
+    { op: 'cpu', cause },
+  );
+}

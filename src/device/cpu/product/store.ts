@@ -1,0 +1,157 @@
+// Where a product's sums go: bias added in double, rounded to the compute type, the epilogue's expression over the rounded sums,
+// converted to the output's dtype.
+import type { ComputeType } from '../../../core/dtype.ts';
+import { bytesOf } from '../../../core/dtype.ts';
+import { sizeOf } from '../../../core/shape.ts';
+import type { Operand, ProductKernel } from '../../../ir/kernel.ts';
+import type { Move } from '../convert.ts';
+import { moveBetween, readElement } from '../convert.ts';
+import type { Heap } from '../heap.ts';
+import { NATIVE, Program, widthOf } from '../program.ts';
+import type { Scratch } from '../scratch.ts';
+import { BLOCK, Layout } from '../scratch.ts';
+
+export class CompiledEpilogue {
+  readonly layout = new Layout();
+  readonly register = this.layout.kept++;
+  readonly program: Program | null;
+
+  constructor(kernel: ProductKernel) {
+    this.program = kernel.epilogue === null ? null : new Program(kernel.epilogue, this.layout);
+  }
+}
+
+/** The output of one product call. */
+export class ProductStore {
+  readonly #heap: Heap;
+  readonly #type: ComputeType;
+  readonly #program: Program | null;
+  readonly #register: number;
+  readonly #native: boolean;
+  readonly #move: Move;
+  readonly #at: number;
+  /** Whether a bias is added, and along which axis it runs. */
+  readonly bias: 'none' | 'm' | 'n';
+  readonly #biasValues: Float64Array;
+
+  constructor(
+    heap: Heap,
+    scratch: Scratch,
+    compiled: CompiledEpilogue,
+    kernel: ProductKernel,
+    type: ComputeType,
+    bias: Operand | undefined,
+    out: Operand,
+    scalars: readonly number[],
+  ) {
+    const { layout, program } = compiled;
+    scratch.ensure(layout.cells, layout.kept + layout.temps);
+    this.#heap = heap;
+    this.#type = type;
+    this.#program = program;
+    this.#register = scratch.register(compiled.register) / widthOf(type);
+    this.#native = out.dtype === NATIVE[type];
+    this.#move = moveBetween(NATIVE[type], out.dtype);
+    this.#at = out.storage.offset / bytesOf(out.dtype);
+    this.bias = bias === undefined ? 'none' : kernel.bias;
+    this.#biasValues = bias === undefined || kernel.bias === 'none' ? NO_BIAS : toDoubles(heap, bias);
+    if (program !== null) {
+      program.settle(type, scratch, false);
+      program.begin(heap[type], type, scalars, 0);
+    }
+  }
+
+  /**
+   * Stores `n` sums of `values` from `from` on as the output's elements `to`, `to + step` …; they belong to row `row` (a channel) and to columns
+   * from `column` on.
+   */
+  put(
+    values: Float64Array,
+    from: number,
+    n: number,
+    to: number,
+    step: number,
+    row: number,
+    column: number,
+  ): void {
+    for (let done = 0; done < n; done += BLOCK) {
+      const count = Math.min(BLOCK, n - done);
+      this.#putBlock(values, from + done, count, this.#at + to + done * step, step, row, column + done);
+    }
+  }
+
+  #putBlock(
+    values: Float64Array,
+    from: number,
+    n: number,
+    to: number,
+    step: number,
+    row: number,
+    column: number,
+  ): void {
+    const direct = this.#native && step === 1;
+    const at = direct ? to : this.#register;
+    if (this.#type === 'f32')
+      putFloat32(this.#heap.f32, at, values, from, n, this.#biasValues, this.bias, row, column);
+    else putOther(this.#heap[this.#type], at, values, from, n, this.#biasValues, this.bias, row, column);
+    if (this.#program !== null) this.#finish(this.#program, at, n);
+    if (!direct) this.#move(this.#heap, n, to, step, at, 1);
+  }
+
+  /** The epilogue, in place on `n` elements. */
+  #finish(program: Program, at: number, n: number): void {
+    const m = this.#heap[this.#type];
+    const { base, stride } = program;
+    for (const leaf of program.inputs) {
+      base[leaf.slot] = at;
+      stride[leaf.slot] = 1;
+    }
+    if (program.computed) {
+      base[program.result] = at;
+      program.run(program.varying, m, n);
+    } else if (program.level < 2) m.fill(m[base[program.result] as number] as number, at, at + n);
+  }
+}
+
+const NO_BIAS = new Float64Array(0);
+
+function toDoubles(heap: Heap, operand: Operand): Float64Array {
+  const n = sizeOf(operand.shape);
+  const values = new Float64Array(n);
+  const at = operand.storage.offset / bytesOf(operand.dtype);
+  if (operand.dtype === 'float32') copyFloats(values, heap.f32, at, n);
+  else for (let i = 0; i < n; i++) values[i] = readElement(heap, operand.dtype, at + i);
+  return values;
+}
+
+function copyFloats(to: Float64Array, from: Float32Array, at: number, n: number): void {
+  for (let i = 0; i < n; i++) to[i] = from[at + i] as number;
+}
+
+type Put = (
+  m: Float32Array | Float64Array | Int32Array | Uint32Array,
+  at: number,
+  values: Float64Array,
+  from: number,
+  n: number,
+  bias: Float64Array,
+  kind: 'none' | 'm' | 'n',
+  row: number,
+  column: number,
+) => void;
+
+const putFloat32: Put = (m, at, values, from, n, bias, kind, row, column) => {
+  if (kind === 'n')
+    for (let i = 0; i < n; i++) m[at + i] = (values[from + i] as number) + (bias[column + i] as number);
+  else {
+    const b = kind === 'm' ? (bias[row] as number) : 0;
+    for (let i = 0; i < n; i++) m[at + i] = (values[from + i] as number) + b;
+  }
+};
+
+const putOther: Put = (m, at, values, from, n, bias, kind, row, column) => {
+  for (let i = 0; i < n; i++) {
+    const b = kind === 'none' ? 0 : kind === 'm' ? (bias[row] as number) : (bias[column + i] as number);
+    m[at + i] = (values[from + i] as number) + b;
+  }
+};

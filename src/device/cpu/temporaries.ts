@@ -1,0 +1,34 @@
+// Heap memory for the length of one kernel call, such as operands converted to the dtype in which a kernel computes.
+import { OutOfMemoryError } from '../../core/errors.ts';
+import type { Allocator } from './allocator.ts';
+
+export class Temporaries {
+  readonly #allocator: Allocator;
+  readonly #held: { readonly at: number; readonly bytes: number }[] = [];
+
+  constructor(allocator: Allocator) {
+    this.#allocator = allocator;
+  }
+
+  /** The byte offset of `bytes` undefined bytes, held until `release`. The heap's views may be renewed. */
+  take(bytes: number): number {
+    const at = this.#allocator.alloc(bytes);
+    if (at < 0) {
+      this.release();
+      throw new OutOfMemoryError(
+        `expected ${bytes} bytes for intermediate values, received none. Free some arrays.`,
+        {
+          op: 'cpu',
+        },
+      );
+    }
+    this.#held.push({ at, bytes });
+    return at;
+  }
+
+  /** Gives everything back. */
+  release(): void {
+    for (const { at, bytes } of this.#held) this.#allocator.free(at, bytes);
+    this.#held.length = 0;
+  }
+}

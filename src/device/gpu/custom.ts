@@ -1,0 +1,48 @@
+// Lowers the kernels that are neither elementwise, row-wise nor products (`CustomKernel` of ir/kernel.ts) to dispatches, each in the file of its family.
+// Random draws are not here: they move the device's generators, which random.ts keeps.
+import { GluonError } from '../../core/errors.ts';
+import type { CustomKernel } from '../../ir/kernel.ts';
+import { lowerCopy } from './customCopy.ts';
+import { lowerGatherNd, lowerScatterAddNd, lowerScatterNd, lowerTake } from './customIndex.ts';
+import { lowerCumsum } from './customScan.ts';
+import { lowerSort } from './customSort.ts';
+import { lowerPad, lowerPool } from './customWindow.ts';
+import type { Lowering } from './lowering.ts';
+
+/** Lowers any custom kernel but the random ones. */
+export const lowerCustom: Lowering<CustomKernel> = (sink, kernel, inputs, outputs, dims) => {
+  switch (kernel.name) {
+    case 'stridedCopy':
+      return lowerCopy(sink, inputs, outputs, dims);
+    case 'take':
+    case 'takeAlong':
+      return lowerTake(sink, kernel.name === 'takeAlong', inputs, outputs, dims);
+    case 'gatherNd':
+      return lowerGatherNd(sink, inputs, outputs, dims);
+    case 'scatterNd':
+      return lowerScatterNd(sink, inputs, outputs, dims);
+    case 'scatterAddNd':
+      return lowerScatterAddNd(sink, inputs, outputs, dims);
+    case 'pad':
+      return lowerPad(sink, inputs, outputs, dims);
+    case 'poolMax':
+      return lowerPool(sink, 'max', inputs, outputs, dims);
+    case 'poolAvg':
+      return lowerPool(sink, 'avg', inputs, outputs, dims);
+    case 'poolSum':
+      return lowerPool(sink, 'sum', inputs, outputs, dims);
+    case 'sort':
+      return lowerSort(sink, inputs, outputs, dims);
+    case 'cumsum':
+      return lowerCumsum(sink, inputs, outputs, dims);
+    case 'randomUniform':
+    case 'randomNormal':
+    case 'randomInt':
+      throw new GluonError(
+        'expected a kernel without generators, received a random draw. Lower it through the device’s GpuRandom.',
+        {
+          op: kernel.name,
+        },
+      );
+  }
+};
