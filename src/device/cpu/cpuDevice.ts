@@ -94,8 +94,7 @@ export class CpuDevice implements Device {
   };
   /** A CPU is never lost. */
   readonly lost: Promise<DeviceLoss> = new Promise(() => {});
-  /** The random generators, for draws that are no kernels (shuffling). */
-  readonly generators = new CpuGenerators(0);
+  readonly #generators = new CpuGenerators(0);
 
   #works: Works | null = makeWorks();
   #bytesInUse = 0;
@@ -208,6 +207,7 @@ export class CpuDevice implements Device {
   ): void {
     const works = this.#works ?? this.#alive(kernel.name);
     this.stats.dispatches++;
+    works.temporaries.op = kernel.name;
     switch (kernel.kind) {
       case 'elementwise':
         works.elementwise.run(kernel, inputs, outputs, scalars);
@@ -219,13 +219,13 @@ export class CpuDevice implements Device {
         works.product.run(kernel, inputs, outputs, dims, scalars);
         break;
       case 'custom':
-        runCustom(works.heap, works.temporaries, this.generators, kernel, inputs, outputs, dims, scalars);
+        runCustom(works.heap, works.temporaries, this.#generators, kernel, inputs, outputs, dims, scalars);
         break;
     }
   }
 
   seed(seed: number): void {
-    this.generators.seed(seed);
+    this.#generators.seed(seed);
   }
 
   flush(): void {}

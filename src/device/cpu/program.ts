@@ -5,7 +5,7 @@ import { bytesOf } from '../../core/dtype.ts';
 import type { BinaryName, Expr, UnaryName } from '../../ir/expr.ts';
 import { toStored } from './convert.ts';
 import type { Cells, Loop, LoopTable } from './loops/loop.ts';
-import { LOOPS } from './loops/loop.ts';
+import { LOOPS } from './loops/tables.ts';
 import type { Layout, Scratch } from './scratch.ts';
 
 /** The dtype whose storage is the compute type itself. */

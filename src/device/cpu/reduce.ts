@@ -4,7 +4,7 @@ import type { ComputeType } from '../../core/dtype.ts';
 import type { Combine } from '../../ir/kernel.ts';
 import type { Heap } from './heap.ts';
 import type { Cells } from './loops/loop.ts';
-import { LOOPS } from './loops/loop.ts';
+import { LOOPS } from './loops/tables.ts';
 
 /** Folds `n` elements at `a`, stride `sa`, into `acc` and returns it. */
 type Fold = (m: Cells, n: number, a: number, sa: number, acc: number) => number;

@@ -6,6 +6,9 @@ export class Temporaries {
   readonly #allocator: Allocator;
   readonly #held: { readonly at: number; readonly bytes: number }[] = [];
 
+  /** The operation that takes, for messages. */
+  op = 'cpu';
+
   constructor(allocator: Allocator) {
     this.#allocator = allocator;
   }
@@ -18,7 +21,7 @@ export class Temporaries {
       throw new OutOfMemoryError(
         `expected ${bytes} bytes for intermediate values, received none. Free some arrays.`,
         {
-          op: 'cpu',
+          op: this.op,
         },
       );
     }

@@ -103,7 +103,7 @@ export interface Leaves {
 }
 
 /** Simpson's rule over the definition, 2/√π·∫e^(−t²). */
-export function erfReference(x: number): number {
+function erfReference(x: number): number {
   if (Math.abs(x) > 5.9) return Math.sign(x);
   const n = 4000;
   const h = x / n;

@@ -340,6 +340,12 @@ describe('how inputs lie', () => {
     }
   });
 
+  test('in place with a view of itself that has another shape', async () => {
+    const x = array(device, [1, 6], 'float32', [1, 2, 3, 4, 5, 6]);
+    device.run(sub, [x, { ...x, shape: [6] }], [x], [], []);
+    expect(await values(device, x)).toEqual([0, 0, 0, 0, 0, 0]);
+  });
+
   test('in place with a broadcast input', async () => {
     const x = array(device, [2, 3], 'float32', [1, 2, 3, 4, 5, 6]);
     const b = array(device, [3], 'float32', [1, 1, 2]);

@@ -74,11 +74,6 @@ export class Encoder implements DispatchSink {
     parts.watch.current = this.#batch;
   }
 
-  /** The number of the batch being recorded. */
-  get batch(): number {
-    return this.#batch.number;
-  }
-
   /** Makes sure that a batch is open: errors from here on are caught, and the turn's end hands it over. */
   open(): void {
     if (this.#open) return;

@@ -4,7 +4,7 @@ import type { DType } from '../../core/dtype.ts';
 import { DeviceLostError, GluonError, OutOfMemoryError } from '../../core/errors.ts';
 import { e } from '../../ir/expr.ts';
 import type { Operand } from '../../ir/kernel.ts';
-import { elementwiseKernel } from '../../ir/kernel.ts';
+import { elementwiseKernel, rowKernel } from '../../ir/kernel.ts';
 import type { Storage } from '../../ir/storage.ts';
 import type { FakeGpu } from './fakeGpu.ts';
 import { FAKE_TRAITS, fakeGpu } from './fakeGpu.ts';
@@ -82,6 +82,19 @@ describe('failures', () => {
     await expect(readOne(a)).rejects.toThrow(/\[test\] .*no room/);
     device.free(a.storage);
     expect(array([64]).storage.buffer).not.toBe(a.storage.buffer);
+  });
+
+  test('memory that ran out in the middle of a kernel is not used again either', async () => {
+    const narrow = rowKernel('sum', 1, [{ combine: 'sum', load: e.input(0) }], e.stage(0), false);
+    const [x, y] = [array([4, 4]), operand(device.alloc(4, 'test'), [4], 'uint8')];
+    await turn();
+    const before = device.stats.buffersCreated;
+    fake.fail('out-of-memory', 'no room');
+    device.run(narrow, [x], [y], [4, 4, 1, 4, 1, 1], []);
+    expect(device.stats.buffersCreated).toBe(before + 1);
+    await expect(readOne(y)).rejects.toThrow(OutOfMemoryError);
+    device.run(narrow, [x], [operand(device.alloc(4, 'test'), [4], 'uint8')], [4, 4, 1, 4, 1, 1], []);
+    expect(device.stats.buffersCreated).toBe(before + 3);
   });
 
   test('synchronize rejects once', async () => {

@@ -74,7 +74,10 @@ function fixedSizes(shape: ProductShape): ReadonlyMap<string, number> {
 function typeOf(inputs: readonly DType[]): WgslType {
   const types = inputs.slice(0, 2).map(computeTypeOf);
   if (types.includes('f64'))
-    throw new DTypeError('expected operands that a GPU can multiply, received float64. Cast to float32 first, or use the CPU.', { op: 'product' });
+    throw new DTypeError(
+      'expected operands that a GPU can multiply, received float64. Cast to float32 first, or use the CPU.',
+      { op: 'product' },
+    );
   if (types.includes('f32')) return 'f32';
   return types[0] === 'u32' && types[1] === 'u32' ? 'u32' : 'i32';
 }
@@ -94,7 +97,12 @@ function weightIsA(kernel: ProductKernel): boolean {
 }
 
 /** Chooses how a call is computed: pure, for `lowerProduct` and for tests that look at its choices or its text. */
-export function chooseProduct(kernel: ProductKernel, dims: readonly number[], dtypes: readonly DType[], traits: GpuTraits): ProductVariants {
+export function chooseProduct(
+  kernel: ProductKernel,
+  dims: readonly number[],
+  dtypes: readonly DType[],
+  traits: GpuTraits,
+): ProductVariants {
   const shape = productShape(kernel, dims);
   const plan = planProduct(shape, traits);
   const [first = 'float32', second = 'float32'] = dtypes;
@@ -138,22 +146,43 @@ function endingKey(e: Ending): string {
 
 function variantKey(v: ProductVariant): string {
   const { traits: t, plan: p } = v;
-  const flags = [t.aVec4, t.bVec4, t.cVec4, t.padded, t.exactK, t.exactC].map((f) => (f ? '1' : '0')).join('');
+  const flags = [t.aVec4, t.bVec4, t.cVec4, t.padded, t.exactK, t.exactC]
+    .map((f) => (f ? '1' : '0'))
+    .join('');
   const fixed = [...v.fixed.values()].join('x');
   const tile = `${p.body}${p.rows}x${p.cols}x${p.step}t${p.threadsM}x${p.threadsN}s${p.stages}`;
   return `product:${t.form}${t.aAlong}${t.bAlong}${t.axes}f${flags}w${fixed};${tile};${v.type}${v.a}*${v.b};${v.ending === null ? 'parts' : endingKey(v.ending)}`;
 }
 
-function prepare(kernel: ProductKernel, dims: readonly number[], dtypes: readonly DType[], traits: GpuTraits): Prepared {
+function prepare(
+  kernel: ProductKernel,
+  dims: readonly number[],
+  dtypes: readonly DType[],
+  traits: GpuTraits,
+): Prepared {
   const { shape, plan, product, finish } = chooseProduct(kernel, dims, dtypes, traits);
   const tiles = tilesOf(plan, shape);
   const workgroups = plan.body === 'direct' ? Math.ceil(tiles.all / plan.threadsN) : tiles.all;
   const first = grid(workgroups, traits.maxWorkgroups);
   const partStride = Math.ceil(shape.outputs / 4) * 4;
   const own = shape.sizes.values();
-  const common = [shape.m, shape.n, shape.k, tiles.down, tiles.across, tiles.all, first.x, shape.groups, plan.splits, plan.chunk, partStride];
+  const common = [
+    shape.m,
+    shape.n,
+    shape.k,
+    tiles.down,
+    tiles.across,
+    tiles.all,
+    first.x,
+    shape.groups,
+    plan.splits,
+    plan.chunk,
+    partStride,
+  ];
   const bindings: readonly Access[] =
-    product.ending === null || product.ending.bias === 'none' ? ['read', 'read', 'read_write'] : ['read', 'read', 'read', 'read_write'];
+    product.ending === null || product.ending.bias === 'none'
+      ? ['read', 'read', 'read_write']
+      : ['read', 'read', 'read', 'read_write'];
   const firstPass: Pass = {
     shader: shaderOf(variantKey(product), kernel.name, bindings, () => productCode(product)),
     parameters: [...common, ...own],
@@ -173,17 +202,37 @@ function prepare(kernel: ProductKernel, dims: readonly number[], dtypes: readonl
       ...at,
     };
   }
-  return { traits, dims: dims.slice(), dtypes: dtypes.slice(), first: firstPass, second, temporaryBytes: partStride * plan.splits * 4 };
+  return {
+    traits,
+    dims: dims.slice(),
+    dtypes: dtypes.slice(),
+    first: firstPass,
+    second,
+    temporaryBytes: partStride * plan.splits * 4,
+  };
 }
 
-function matches(p: Prepared, traits: GpuTraits, dims: readonly number[], inputs: readonly Operand[], output: Operand): boolean {
-  if (p.traits !== traits || p.dims.length !== dims.length || p.dtypes.length !== inputs.length + 1) return false;
+function matches(
+  p: Prepared,
+  traits: GpuTraits,
+  dims: readonly number[],
+  inputs: readonly Operand[],
+  output: Operand,
+): boolean {
+  if (p.traits !== traits || p.dims.length !== dims.length || p.dtypes.length !== inputs.length + 1)
+    return false;
   for (let i = 0; i < dims.length; i++) if (p.dims[i] !== dims[i]) return false;
   for (let i = 0; i < inputs.length; i++) if (p.dtypes[i] !== inputs[i]?.dtype) return false;
   return p.dtypes[inputs.length] === output.dtype;
 }
 
-function find(kernel: ProductKernel, traits: GpuTraits, dims: readonly number[], inputs: readonly Operand[], output: Operand): Prepared {
+function find(
+  kernel: ProductKernel,
+  traits: GpuTraits,
+  dims: readonly number[],
+  inputs: readonly Operand[],
+  output: Operand,
+): Prepared {
   let list = prepared.get(kernel);
   if (list === undefined) {
     list = preparedByKey.get(kernel.key) ?? [];
@@ -206,7 +255,12 @@ function find(kernel: ProductKernel, traits: GpuTraits, dims: readonly number[],
   return made;
 }
 
-function encode(sink: DispatchSink, pass: Pass, scalars: readonly number[], storages: readonly Storage[]): void {
+function encode(
+  sink: DispatchSink,
+  pass: Pass,
+  scalars: readonly number[],
+  storages: readonly Storage[],
+): void {
   for (const value of pass.parameters) sink.u32(value);
   for (const value of scalars) sink.f32(value);
   sink.dispatch(pass.shader, storages, pass.x, pass.y, 1);
@@ -222,7 +276,8 @@ export const lowerProduct: Lowering<ProductKernel> = (sink, kernel, inputs, outp
   const a = inputs[swapped ? 1 : 0];
   const b = inputs[swapped ? 0 : 1];
   const output = outputs[0];
-  if (a === undefined || b === undefined || output === undefined) throw new RangeError('a product was run without its operands');
+  if (a === undefined || b === undefined || output === undefined)
+    throw new RangeError('a product was run without its operands');
   const plan = find(kernel, sink.traits, dims, inputs, output);
   if (plan.first.x === 0) return;
   const bias = kernel.bias === 'none' ? undefined : inputs[inputs.length - 1];
@@ -241,7 +296,12 @@ export const lowerProduct: Lowering<ProductKernel> = (sink, kernel, inputs, outp
 };
 
 /** The WGSL texts of a call, first pass first: for snapshots and for reading. */
-export function productShaderTexts(kernel: ProductKernel, dims: readonly number[], dtypes: readonly DType[], traits: GpuTraits): string[] {
+export function productShaderTexts(
+  kernel: ProductKernel,
+  dims: readonly number[],
+  dtypes: readonly DType[],
+  traits: GpuTraits,
+): string[] {
   const { product, finish } = chooseProduct(kernel, dims, dtypes, traits);
   return finish === null ? [productCode(product)] : [productCode(product), finishCode(finish, product.type)];
 }

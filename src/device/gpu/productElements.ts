@@ -29,7 +29,8 @@ export function reader(index: number, name: string, dtype: DType, type: WgslType
   const declared = binding(index, buffer, 'read', boundAs(dtype, vec4));
   const own = wgslTypeOf(dtype);
   if (bytes < 4) {
-    if (!vec4) return `${declared}fn read${name}(at: u32) -> T { return ${wgslLoadBits(elementBits(buffer, 'at', bytes), dtype, type)}; }\n`;
+    if (!vec4)
+      return `${declared}fn read${name}(at: u32) -> T { return ${wgslLoadBits(elementBits(buffer, 'at', bytes), dtype, type)}; }\n`;
     const lanes = LANES.map((_, lane) => wgslLoadBits(laneBits('words', lane, bytes), dtype, type));
     return `${declared}fn read${name}4(at: u32) -> vec4<T> {
   let words = ${buffer}[at >> 2u];
@@ -37,7 +38,8 @@ export function reader(index: number, name: string, dtype: DType, type: WgslType
 }
 `;
   }
-  if (!vec4) return `${declared}fn read${name}(at: u32) -> T { return ${wgslConvert(`${buffer}[at]`, own, type)}; }\n`;
+  if (!vec4)
+    return `${declared}fn read${name}(at: u32) -> T { return ${wgslConvert(`${buffer}[at]`, own, type)}; }\n`;
   if (own === type) return `${declared}fn read${name}4(at: u32) -> vec4<T> { return ${buffer}[at >> 2u]; }\n`;
   const lanes = LANES.map((lane) => wgslConvert(`v.${lane}`, own, type));
   return `${declared}fn read${name}4(at: u32) -> vec4<T> {

@@ -4,8 +4,8 @@ import type { DType } from '../../core/dtype.ts';
 import { e } from '../../ir/expr.ts';
 import { productKernel } from '../../ir/kernel.ts';
 import type { GpuTraits } from './lowering.ts';
-import { productCode } from './productHead.ts';
 import { chooseProduct, productShaderTexts } from './product.ts';
+import { productCode } from './productHead.ts';
 
 const real: GpuTraits = {
   software: false,
@@ -25,12 +25,21 @@ function headOf(code: string): string {
 }
 
 test('a matrix product of whole tiles', () => {
-  const [code = ''] = productShaderTexts(productKernel('dot', 'matmul'), [1, 4096, 4096, 4096, 0, 0], f32(3), real);
+  const [code = ''] = productShaderTexts(
+    productKernel('dot', 'matmul'),
+    [1, 4096, 4096, 4096, 0, 0],
+    f32(3),
+    real,
+  );
   expect(headOf(code)).toMatchSnapshot();
 });
 
 test('a dense layer in float16 with bias and relu, on a software adapter', () => {
-  const kernel = productKernel('dense', 'matmul', { transposeB: true, bias: 'n', epilogue: e.max(e.input(0), 0) });
+  const kernel = productKernel('dense', 'matmul', {
+    transposeB: true,
+    bias: 'n',
+    epilogue: e.max(e.input(0), 0),
+  });
   const types: DType[] = ['float16', 'float16', 'float16', 'float16'];
   const [code = ''] = productShaderTexts(kernel, [1, 64, 120, 400, 0, 0], types, { ...real, software: true });
   expect(headOf(code)).toMatchSnapshot();
@@ -55,8 +64,29 @@ test('its gradient by weight, in two passes', () => {
 });
 
 test('sizes that are all fixed leave no parameter', () => {
-  const { product, shape, plan } = chooseProduct(productKernel('dot', 'matmul'), [1, 256, 512, 64, 0, 0], f32(3), real);
-  const common = { m: 256, n: 512, k: 64, tilesM: 2, tilesN: 4, tileCount: 8, gridX: 8, zGroups: 1, splits: 1, chunk: plan.chunk, partStride: 0 };
+  const { product, shape, plan } = chooseProduct(
+    productKernel('dot', 'matmul'),
+    [1, 256, 512, 64, 0, 0],
+    f32(3),
+    real,
+  );
+  const common = {
+    m: 256,
+    n: 512,
+    k: 64,
+    tilesM: 2,
+    tilesN: 4,
+    tileCount: 8,
+    gridX: 8,
+    zGroups: 1,
+    splits: 1,
+    chunk: plan.chunk,
+    partStride: 0,
+  };
   const code = productCode({ ...product, fixed: new Map([...Object.entries(common), ...shape.sizes]) });
-  expect(headOf(code).split('\n').filter((line) => /\bpu\(/.test(line) && !line.startsWith('fn pu'))).toEqual([]);
+  expect(
+    headOf(code)
+      .split('\n')
+      .filter((line) => /\bpu\(/.test(line) && !line.startsWith('fn pu')),
+  ).toEqual([]);
 });

@@ -1,12 +1,13 @@
 // From a product's variant to the whole text of its shaders: the generated head (types, sizes, constants, bindings, holes, store) and the body from
 // shaders/. What stands in the head and what in a body: docs in the bodies' first lines. Which variant a call takes is product.ts's.
-import type { DType } from '../../core/dtype.ts';
-import type { Expr } from '../../ir/expr.ts';
+
+import tiledSource from '../../../shaders/product.wgsl?raw';
 import blockSource from '../../../shaders/product_block.wgsl?raw';
 import directSource from '../../../shaders/product_direct.wgsl?raw';
 import dotSource from '../../../shaders/product_dot.wgsl?raw';
 import finishSource from '../../../shaders/product_finish.wgsl?raw';
-import tiledSource from '../../../shaders/product.wgsl?raw';
+import type { DType } from '../../core/dtype.ts';
+import type { Expr } from '../../ir/expr.ts';
 import { paramsDeclaration } from './lowering.ts';
 import { mathFor } from './mathLibrary.ts';
 import { reader, storesSingly, wordWriter, writer } from './productElements.ts';
@@ -17,9 +18,21 @@ import type { WgslType } from './wgslExpr.ts';
 import { emitExpr } from './wgslExpr.ts';
 
 /** The parameters that every product takes first, in this order; the form's own sizes follow, then the epilogue's scalars. */
-export const COMMON_SIZES = ['m', 'n', 'k', 'tilesM', 'tilesN', 'tileCount', 'gridX', 'zGroups', 'splits', 'chunk', 'partStride'] as const;
+const COMMON_SIZES = [
+  'm',
+  'n',
+  'k',
+  'tilesM',
+  'tilesN',
+  'tileCount',
+  'gridX',
+  'zGroups',
+  'splits',
+  'chunk',
+  'partStride',
+] as const;
 /** The parameters of the second pass; the epilogue's scalars follow. */
-export const FINISH_SIZES = ['count', 'parts', 'stride', 'gridX', 'biasEvery', 'biasCount'] as const;
+const FINISH_SIZES = ['count', 'parts', 'stride', 'gridX', 'biasEvery', 'biasCount'] as const;
 /** Invocations of a workgroup of the second pass. */
 export const FINISH_THREADS = 64;
 
@@ -48,7 +61,7 @@ export interface ProductVariant {
 }
 
 /** The dtype of scratch sums. */
-export function partialType(type: WgslType): DType {
+function partialType(type: WgslType): DType {
   return type === 'f32' ? 'float32' : type === 'i32' ? 'int32' : 'uint32';
 }
 
@@ -74,7 +87,8 @@ function endedText(ending: Ending, type: WgslType, firstScalar: number): string 
     {
       type,
       input: () => 'x',
-      scalar: (index) => (type === 'f32' ? `pf(${firstScalar + index}u)` : `${type}(pf(${firstScalar + index}u))`),
+      scalar: (index) =>
+        type === 'f32' ? `pf(${firstScalar + index}u)` : `${type}(pf(${firstScalar + index}u))`,
     },
     lines,
   );
@@ -153,7 +167,9 @@ export function productCode(v: ProductVariant): string {
           STAGES: plan.stages,
         })
       : constants({ ROWS: plan.rows, COLS: plan.cols, THREADS: plan.threadsN }),
-    ...['tilesM', 'tilesN', 'tileCount', 'gridX'].map((name) => `fn ${name}() -> u32 { return ${parameter(name)}; }\n`),
+    ...['tilesM', 'tilesN', 'tileCount', 'gridX'].map(
+      (name) => `fn ${name}() -> u32 { return ${parameter(name)}; }\n`,
+    ),
     reader(0, 'A', v.a, type, traits.aVec4),
     reader(1, 'B', v.b, type, traits.bVec4),
     withBias ? reader(2, 'Bias', ending.biasType, type, false) : '',
@@ -217,7 +233,9 @@ export function finishCode(ending: Ending, type: WgslType): string {
     ].map(([name, index]) => `fn ${name}() -> u32 { return pu(${index}u); }\n`),
     reader(0, 'Parts', partialType(type), type, true),
     withBias ? reader(1, 'Bias', ending.biasType, type, false) : '',
-    storesSingly(ending.output) ? writer(last, ending.output, type, false) : wordWriter(last, ending.output, type),
+    storesSingly(ending.output)
+      ? writer(last, ending.output, type, false)
+      : wordWriter(last, ending.output, type),
     endedText(ending, type, FINISH_SIZES.length),
     'fn partial(at: u32) -> vec4<T> { return readParts4(at); }\n',
     `fn put(at: u32, sum: vec4<T>) {

@@ -28,7 +28,8 @@ const LANES = 'vec4<u32>(0u, 1u, 2u, 3u)';
 /** A coordinate that lies outside of every picture, whatever window offset is added. */
 const OUTSIDE = '0x80000000u';
 const four = (x: string): string => `vec4<u32>(${x})`;
-const guarded = (value: string, inside: string): string => (inside === '' ? value : `select(vec4<T>(), ${value}, ${inside})`);
+const guarded = (value: string, inside: string): string =>
+  inside === '' ? value : `select(vec4<T>(), ${value}, ${inside})`;
 const scalars = (read: string, at: string): string =>
   `vec4<T>(${['x', 'y', 'z', 'w'].map((lane) => `${read}(${at}.${lane})`).join(', ')})`;
 
@@ -104,7 +105,14 @@ function axisNames(axes: number): readonly ('D' | 'H' | 'W')[] {
  * `let` statements that split `from` (of WGSL type `type`) into what is left of it, `rest`, and a coordinate per axis (`PREFIX` + axis).
  * `extent` names an axis's extent.
  */
-function split(from: string, prefix: string, rest: string, names: readonly string[], extent: (axis: string) => string, type: 'u32' | 'vec4<u32>'): string {
+function split(
+  from: string,
+  prefix: string,
+  rest: string,
+  names: readonly string[],
+  extent: (axis: string) => string,
+  type: 'u32' | 'vec4<u32>',
+): string {
   const lines: string[] = [];
   let left = from;
   for (let i = names.length - 1; i >= 0; i--) {
@@ -118,11 +126,19 @@ function split(from: string, prefix: string, rest: string, names: readonly strin
 }
 
 /** A linear index from one coordinate per axis, `((D)·H + H)·W + W`. */
-function linear(names: readonly string[], coordinate: (axis: string) => string, extent: (axis: string) => string, vector: boolean): string {
-  return names.slice(1).reduce((text, axis) => {
-    const size = vector ? four(extent(axis)) : extent(axis);
-    return `(${text}) * ${size} + ${coordinate(axis)}`;
-  }, coordinate(names[0] as string));
+function linear(
+  names: readonly string[],
+  coordinate: (axis: string) => string,
+  extent: (axis: string) => string,
+  vector: boolean,
+): string {
+  return names.slice(1).reduce(
+    (text, axis) => {
+      const size = vector ? four(extent(axis)) : extent(axis);
+      return `(${text}) * ${size} + ${coordinate(axis)}`;
+    },
+    coordinate(names[0] as string),
+  );
 }
 
 /** B of `conv` (windows of x) and of `convGradData` (windows of dy, run backwards): four pixels of the output, n, at one channel and window place, k. */
@@ -150,7 +166,9 @@ fn loadB(slice: Slice, step: StepB, line: ColB) -> vec4<T> {
   const fields = (type: string): string => names.map((axis) => `${axis}: ${type}`).join(', ');
   const starts = backwards
     ? names.map((axis) => `  let z${axis} = p${axis} + ${four(size(`p${axis}`))};`)
-    : names.map((axis) => `  let z${axis} = p${axis} * ${four(size(`s${axis}`))} - ${four(size(`p${axis}`))};`);
+    : names.map(
+        (axis) => `  let z${axis} = p${axis} * ${four(size(`s${axis}`))} - ${four(size(`p${axis}`))};`,
+      );
   const start = backwards ? '' : ` + ${linear(names, (axis) => `z${axis}`, s, true)}`;
   const steps = names.map((axis) => `  let d${axis} = q${axis} * ${size(`d${axis}`)};`);
   const offset = backwards ? '' : ` + ${linear(names, (axis) => `d${axis}`, s, false)}`;
@@ -165,14 +183,16 @@ fn loadB(slice: Slice, step: StepB, line: ColB) -> vec4<T> {
     }
     load.push(`  let at = line.at + ${four('step.at')} + ${linear(names, (axis) => `v${axis}`, s, true)};`);
   } else {
-    if (checked) for (const axis of names) load.push(`  let v${axis} = line.${axis} + ${four(`step.${axis}`)};`);
+    if (checked)
+      for (const axis of names) load.push(`  let v${axis} = line.${axis} + ${four(`step.${axis}`)};`);
     load.push(`  let at = line.at + ${four('step.at')};`);
   }
   const conditions: string[] = [];
   if (checked)
     for (const axis of names) {
       conditions.push(`(v${axis} < ${four(s(axis))})`);
-      if (backwards && size(`s${axis}`) !== '1u') conditions.push(`(v${axis} * ${four(size(`s${axis}`))} == u${axis})`);
+      if (backwards && size(`s${axis}`) !== '1u')
+        conditions.push(`(v${axis} * ${four(size(`s${axis}`))} == u${axis})`);
     }
   if (!t.exactK) conditions.push('vec4<bool>(step.inside)');
   return `struct ColB { at: vec4<u32>, ${fields('vec4<u32>')} }
@@ -210,32 +230,45 @@ function alongPixels(volume: string, channels: string, vec4: boolean): string {
 /** A of `convGradWeight`: dy seen as (filter, image · pixel). */
 function gradientAlongPixels(t: ProductTraits, size: SizeText): string {
   const volume = size('oVolume');
-  return lineText(SIDE_A, volume) + loadAlongK(SIDE_A, t.aVec4, alongPixels(volume, size('filters'), t.aVec4), t.exactK);
+  return (
+    lineText(SIDE_A, volume) +
+    loadAlongK(SIDE_A, t.aVec4, alongPixels(volume, size('filters'), t.aVec4), t.exactK)
+  );
 }
 
 /** B of `convGradWeight`: x seen as (image · pixel of dy, channel · window place), four pixels at a time. */
 function windowsAlongPixels(t: ProductTraits, size: SizeText): string {
   const iVolume = size('iVolume');
-  if (t.bVec4) return lineText(SIDE_B, iVolume) + loadAlongK(SIDE_B, true, alongPixels(iVolume, size('channels'), true), t.exactK);
+  if (t.bVec4)
+    return (
+      lineText(SIDE_B, iVolume) +
+      loadAlongK(SIDE_B, true, alongPixels(iVolume, size('channels'), true), t.exactK)
+    );
   const names = axisNames(t.axes);
   const i = (axis: string): string => size(`i${axis}`);
   const fields = (type: string): string => names.map((axis) => `${axis}: ${type}`).join(', ');
-  const load = t.padded ? names.map((axis) => `  let v${axis} = step.${axis} + ${four(`line.${axis}`)};`) : [];
-  const conditions = t.padded ? names.map((axis) => `(v${axis} < ${four(i(axis))})`) : t.exactK ? [] : [`(step.W < ${four(i('W'))})`];
+  const load = t.padded
+    ? names.map((axis) => `  let v${axis} = step.${axis} + ${four(`line.${axis}`)};`)
+    : [];
+  const conditions = t.padded
+    ? names.map((axis) => `(v${axis} < ${four(i(axis))})`)
+    : t.exactK
+      ? []
+      : [`(step.W < ${four(i('W'))})`];
   return `struct ColB { at: u32, ${fields('u32')} }
 struct StepB { at: vec4<u32>, ${fields('vec4<u32>')} }
 fn colB(slice: Slice, n: u32) -> ColB {
 ${split('n', 'q', 'channel', names, (axis) => size(`k${axis}`), 'u32')}${names
-    .map((axis) => `  let z${axis} = q${axis} * ${size(`d${axis}`)} - ${size(`p${axis}`)};`)
-    .join('\n')}
+  .map((axis) => `  let z${axis} = q${axis} * ${size(`d${axis}`)} - ${size(`p${axis}`)};`)
+  .join('\n')}
   let at = slice.b + channel * ${iVolume} + ${linear(names, (axis) => `z${axis}`, i, false)};
   return ColB(at, ${names.map((axis) => `z${axis}`).join(', ')});
 }
 fn stepB(slice: Slice, k: u32) -> StepB {
   let k4 = ${four('k')} + ${LANES};
 ${split('k4', 'p', 'image', names, (axis) => size(`o${axis}`), 'vec4<u32>')}${names
-    .map((axis) => `  let z${axis} = p${axis} * ${four(size(`s${axis}`))};`)
-    .join('\n')}
+  .map((axis) => `  let z${axis} = p${axis} * ${four(size(`s${axis}`))};`)
+  .join('\n')}
   let at = image * ${four(`(${size('channels')} * ${iVolume})`)} + ${linear(names, (axis) => `z${axis}`, i, true)};
   return StepB(at, ${names.map((axis) => (axis === 'W' && !t.exactK ? `select(${four(OUTSIDE)}, zW, k4 < ${four('slice.k')})` : `z${axis}`)).join(', ')});
 }
@@ -285,10 +318,27 @@ export function productHoles(t: ProductTraits, size: SizeText): Holes {
     case 'matmul':
       return {
         text:
-          matrix(SIDE_A, t.aAlong === 'k' ? 'k' : 'outer', t.aVec4, t.aAlong === 'k' ? 'slice.k' : 'slice.m', t.exactK) +
-          matrix(SIDE_B, t.bAlong === 'k' ? 'k' : 'outer', t.bVec4, t.bAlong === 'k' ? 'slice.k' : 'slice.n', t.exactK) +
+          matrix(
+            SIDE_A,
+            t.aAlong === 'k' ? 'k' : 'outer',
+            t.aVec4,
+            t.aAlong === 'k' ? 'slice.k' : 'slice.m',
+            t.exactK,
+          ) +
+          matrix(
+            SIDE_B,
+            t.bAlong === 'k' ? 'k' : 'outer',
+            t.bVec4,
+            t.bAlong === 'k' ? 'slice.k' : 'slice.n',
+            t.exactK,
+          ) +
           colC,
-        offsets: { a: `batch * ${size('aBatch')}`, b: `batch * ${size('bBatch')}`, c: 'batch * slice.m * slice.n', bias: '0u' },
+        offsets: {
+          a: `batch * ${size('aBatch')}`,
+          b: `batch * ${size('bBatch')}`,
+          c: 'batch * slice.m * slice.n',
+          bias: '0u',
+        },
       };
     case 'conv':
       return {
@@ -303,7 +353,9 @@ export function productHoles(t: ProductTraits, size: SizeText): Holes {
     case 'convGradData':
       return {
         text:
-          (t.aAlong === 'm' ? matrix(SIDE_A, 'outer', t.aVec4, size('cGroup'), t.exactK) : weightsBackwards(t, size)) +
+          (t.aAlong === 'm'
+            ? matrix(SIDE_A, 'outer', t.aVec4, size('cGroup'), t.exactK)
+            : weightsBackwards(t, size)) +
           windows(t, size) +
           colC,
         offsets: {

@@ -42,24 +42,31 @@ describe('every plan', () => {
               const plan = planProduct(shape, traits);
               const wrong: string[] = [];
               if (workgroupBytes(plan) > traits.maxWorkgroupStorage) wrong.push('workgroup memory');
-              if (plan.threadsM * plan.threadsN > traits.maxInvocationsPerWorkgroup) wrong.push('invocations');
+              if (plan.threadsM * plan.threadsN > traits.maxInvocationsPerWorkgroup)
+                wrong.push('invocations');
               if (plan.chunk % plan.step !== 0 || plan.chunk < 1) wrong.push('chunks of whole steps');
-              if (plan.splits * plan.chunk < k || (plan.splits > 1 && (plan.splits - 1) * plan.chunk >= k)) wrong.push('splits cover k, none empty');
+              if (plan.splits * plan.chunk < k || (plan.splits > 1 && (plan.splits - 1) * plan.chunk >= k))
+                wrong.push('splits cover k, none empty');
               if (plan.splits > 1 && plan.splits * m * n > 1 << 24) wrong.push('scratch');
-              if (plan.body !== 'tiled' && (plan.rows > 8 || plan.cols > 8)) wrong.push('tile of an invocation');
+              if (plan.body !== 'tiled' && (plan.rows > 8 || plan.cols > 8))
+                wrong.push('tile of an invocation');
               // rows read along m come as vec4s from multiples of four
               if (aAlong === 'm' && plan.rows < m && plan.rows % 4 !== 0) wrong.push('rows by fours');
               if (bAlong === 'n' && plan.cols % 4 !== 0) wrong.push('columns by fours');
               if (plan.body === 'dot' && (aAlong !== 'k' || bAlong !== 'k')) wrong.push('dot along k');
               if (traits.software && plan.body !== 'direct') wrong.push('barriers on a software adapter');
               const tiles = tilesOf(plan, shape);
-              if (tiles.down * plan.rows < m || tiles.across * plan.cols < n) wrong.push('tiles cover the output');
-              if (wrong.length > 0) expect.fail(`${JSON.stringify(shape)} → ${JSON.stringify(plan)}: ${wrong.join(', ')}`);
+              if (tiles.down * plan.rows < m || tiles.across * plan.cols < n)
+                wrong.push('tiles cover the output');
+              if (wrong.length > 0)
+                expect.fail(`${JSON.stringify(shape)} → ${JSON.stringify(plan)}: ${wrong.join(', ')}`);
             }
   });
 
   test('the same shape on the same adapter gives the same plan', () => {
-    expect(planProduct(extents(100, 200, 3000), base)).toEqual(planProduct(extents(100, 200, 3000), { ...base }));
+    expect(planProduct(extents(100, 200, 3000), base)).toEqual(
+      planProduct(extents(100, 200, 3000), { ...base }),
+    );
   });
 });
 
@@ -84,7 +91,11 @@ describe('what is chosen', () => {
   });
 
   test('few sums of many terms are split until the GPU is full', () => {
-    for (const shape of [extents(64, 576, 200_704, 'k', 'k'), extents(6, 25, 36_864, 'k', 'k'), extents(512, 49, 4608)]) {
+    for (const shape of [
+      extents(64, 576, 200_704, 'k', 'k'),
+      extents(6, 25, 36_864, 'k', 'k'),
+      extents(512, 49, 4608),
+    ]) {
       const plan = planProduct(shape, large);
       expect(tilesOf(plan, shape).all).toBeGreaterThanOrEqual(100);
     }

@@ -80,12 +80,16 @@ function planSoftware(shape: Extents): ProductPlan {
   const small = m * n * k * slices < SMALL;
   const even = ceilDiv(m, Math.max(1, ceilDiv(m, small ? 4 : 8)));
   // Along m, rows are read by fours.
-  const rows = even <= 1 ? 1 : even === 2 && m === 2 ? 2 : even <= 4 ? 4 : even <= 6 && shape.aAlong === 'k' ? 6 : 8;
+  const rows =
+    even <= 1 ? 1 : even === 2 && m === 2 ? 2 : even <= 4 ? 4 : even <= 6 && shape.aAlong === 'k' ? 6 : 8;
   const cols = small || n <= 4 ? 4 : 8;
   const tiles = ceilDiv(m, rows) * ceilDiv(n, cols) * slices;
   const plan = { body: 'direct', rows, cols, threadsM: 1, threadsN: 32, step: 4, stages: 1 } as const;
   // Few tiles leave processors idle. A part is at least 256 terms, below which the second pass costs more than it brings.
-  const wanted = tiles >= 128 || tiles === 0 ? 1 : Math.min(ceilDiv(256, tiles), Math.floor(k / 256), Math.floor(MAX_PARTIAL / (m * n * slices)));
+  const wanted =
+    tiles >= 128 || tiles === 0
+      ? 1
+      : Math.min(ceilDiv(256, tiles), Math.floor(k / 256), Math.floor(MAX_PARTIAL / (m * n * slices)));
   return withSplits(plan, k, wanted);
 }
 
@@ -98,16 +102,30 @@ function planGpu(shape: Extents, traits: GpuTraits): ProductPlan {
     const cols = Math.max(1, Math.min(4, n));
     const plan = { body: 'dot', rows, cols, threadsM: 1, threadsN: 64, step: 256, stages: 1 } as const;
     const tiles = ceilDiv(m, rows) * ceilDiv(n, cols) * slices;
-    return withSplits(plan, k, tiles >= AT_A_TIME || tiles === 0 ? 1 : Math.min(ceilDiv(2 * AT_A_TIME, tiles), Math.floor(k / 4096)));
+    return withSplits(
+      plan,
+      k,
+      tiles >= AT_A_TIME || tiles === 0 ? 1 : Math.min(ceilDiv(2 * AT_A_TIME, tiles), Math.floor(k / 4096)),
+    );
   }
   const outputs = m * n * slices;
   let best: ProductPlan | undefined;
   let bestCost = Infinity;
-  const consider = (plan: Omit<ProductPlan, 'splits' | 'chunk'>, tileRows: number, tileCols: number, speed: number, alone: number): void => {
+  const consider = (
+    plan: Omit<ProductPlan, 'splits' | 'chunk'>,
+    tileRows: number,
+    tileCols: number,
+    speed: number,
+    alone: number,
+  ): void => {
     const tiles = ceilDiv(m, tileRows) * ceilDiv(n, tileCols) * slices;
     for (let wanted = 1; wanted <= MAX_SPLITS; wanted *= 2) {
       // a part is at least eight steps long, and there are not more than are needed to fill the GPU twice
-      if (wanted > 1 && (wanted * 8 * plan.step > k || tiles * wanted > 4 * AT_A_TIME || outputs * wanted > MAX_PARTIAL)) break;
+      if (
+        wanted > 1 &&
+        (wanted * 8 * plan.step > k || tiles * wanted > 4 * AT_A_TIME || outputs * wanted > MAX_PARTIAL)
+      )
+        break;
       const candidate = withSplits(plan, k, wanted);
       const turns = ceilDiv(tiles * candidate.splits, AT_A_TIME);
       // The second pass reads every part; it and its launch weigh like some multiplications.
@@ -126,12 +144,24 @@ function planGpu(shape: Extents, traits: GpuTraits): ProductPlan {
     const stages = 2 * bytes <= traits.maxWorkgroupStorage ? 2 : 1;
     const { threadsM, threadsN, step } = tile;
     if (threadsM * threadsN > traits.maxInvocationsPerWorkgroup) continue;
-    consider({ body: 'tiled', rows, cols, threadsM, threadsN, step, stages }, rows, cols, tile.speed, tile.alone);
+    consider(
+      { body: 'tiled', rows, cols, threadsM, threadsN, step, stages },
+      rows,
+      cols,
+      tile.speed,
+      tile.alone,
+    );
   }
   // Few rows: a tile would be mostly empty, and every element of B is used by few.
   if (m <= 8 && shape.bAlong === 'n') {
     const rows = Math.max(1, m);
-    consider({ body: 'direct', rows, cols: 4, threadsM: 1, threadsN: 64, step: 4, stages: 1 }, rows, 256, 0.25, 0.1);
+    consider(
+      { body: 'direct', rows, cols: 4, threadsM: 1, threadsN: 64, step: 4, stages: 1 },
+      rows,
+      256,
+      0.25,
+      0.1,
+    );
   }
   if (best === undefined) throw new Error('no tile fits this adapter');
   return best;
@@ -143,7 +173,10 @@ export function planProduct(shape: Extents, traits: GpuTraits): ProductPlan {
 }
 
 /** Tiles of a plan: down, across, and in all (over batch, groups and splits). */
-export function tilesOf(plan: ProductPlan, shape: Extents): { readonly down: number; readonly across: number; readonly all: number } {
+export function tilesOf(
+  plan: ProductPlan,
+  shape: Extents,
+): { readonly down: number; readonly across: number; readonly all: number } {
   const down = ceilDiv(shape.m, plan.rows);
   const across = ceilDiv(shape.n, plan.cols);
   return { down, across, all: down * across * shape.batch * shape.groups * plan.splits };

@@ -36,7 +36,28 @@ export interface ProductShape {
 }
 
 const CONV_NAMES = [
-  'images', 'channels', 'filters', 'groups', 'iD', 'iH', 'iW', 'oD', 'oH', 'oW', 'kD', 'kH', 'kW', 'sD', 'sH', 'sW', 'dD', 'dH', 'dW', 'pD', 'pH', 'pW',
+  'images',
+  'channels',
+  'filters',
+  'groups',
+  'iD',
+  'iH',
+  'iW',
+  'oD',
+  'oH',
+  'oW',
+  'kD',
+  'kH',
+  'kW',
+  'sD',
+  'sH',
+  'sW',
+  'dD',
+  'dH',
+  'dW',
+  'pD',
+  'pH',
+  'pW',
 ] as const;
 
 function matmulShape(kernel: ProductKernel, dims: readonly number[]): ProductShape {
@@ -44,7 +65,8 @@ function matmulShape(kernel: ProductKernel, dims: readonly number[]): ProductSha
   // A single row or column lies along both axes; along k it is read together with the other operand's k.
   const aAlong = kernel.transposeA && m !== 1 ? 'm' : 'k';
   const bAlong = kernel.transposeB || n === 1 ? 'k' : 'n';
-  const whole = (extent: number, stride: number): boolean => k > 0 && extent % 4 === 0 && (batch <= 1 || stride % 4 === 0);
+  const whole = (extent: number, stride: number): boolean =>
+    k > 0 && extent % 4 === 0 && (batch <= 1 || stride % 4 === 0);
   return {
     form: 'matmul',
     m,
@@ -87,11 +109,16 @@ function convShape(kernel: ProductKernel, dims: readonly number[]): ProductShape
   const kVolume = window[0] * window[1] * window[2];
   const cGroup = channels / groups;
   const oGroup = filters / groups;
-  const matters = (axis: 0 | 1): boolean => i[axis] > 1 || o[axis] > 1 || window[axis] > 1 || padding[axis] > 0;
+  const matters = (axis: 0 | 1): boolean =>
+    i[axis] > 1 || o[axis] > 1 || window[axis] > 1 || padding[axis] > 0;
   const each = [0, 1, 2] as const;
-  const reach = (axis: 0 | 1 | 2): number => (o[axis] - 1) * stride[axis] + (window[axis] - 1) * dilation[axis];
-  const sizes = new Map<string, number>(CONV_NAMES.map((name, index) => [name, name === 'groups' ? groups : at(index)]));
-  for (const [name, value] of Object.entries({ iVolume, oVolume, kVolume, cGroup, oGroup })) sizes.set(name, value);
+  const reach = (axis: 0 | 1 | 2): number =>
+    (o[axis] - 1) * stride[axis] + (window[axis] - 1) * dilation[axis];
+  const sizes = new Map<string, number>(
+    CONV_NAMES.map((name, index) => [name, name === 'groups' ? groups : at(index)]),
+  );
+  for (const [name, value] of Object.entries({ iVolume, oVolume, kVolume, cGroup, oGroup }))
+    sizes.set(name, value);
   const pointwise = kVolume === 1 && each.every((a) => stride[a] === 1 && padding[a] === 0 && i[a] === o[a]);
   const common = {
     form: kernel.form,

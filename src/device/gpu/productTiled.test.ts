@@ -5,8 +5,8 @@ import type { ProductKernel } from '../../ir/kernel.ts';
 import { productKernel } from '../../ir/kernel.ts';
 import type { GpuTraits } from './lowering.ts';
 import { chooseProduct } from './product.ts';
-import type { ConvSizes } from './productOracle.ts';
-import { check, convProblem, matmulProblem } from './productOracle.ts';
+import type { ConvSizes } from './testProduct.ts';
+import { check, convProblem, matmulProblem } from './testProduct.ts';
 import type { TestGpu } from './testSink.ts';
 import { testGpu } from './testSink.ts';
 
@@ -26,7 +26,8 @@ const LAYOUTS = [
   { ta: true, tb: false },
   { ta: true, tb: true },
 ] as const;
-const kernelOf = ({ ta, tb }: { ta: boolean; tb: boolean }): ProductKernel => productKernel('dot', 'matmul', { transposeA: ta, transposeB: tb });
+const kernelOf = ({ ta, tb }: { ta: boolean; tb: boolean }): ProductKernel =>
+  productKernel('dot', 'matmul', { transposeA: ta, transposeB: tb });
 
 test.each(LAYOUTS)('tiled, all layouts, $ta $tb', async (layout) => {
   await check(gpu, kernelOf(layout), matmulProblem(33, 34, 35, layout), { traits: real, body: 'tiled' });
@@ -35,7 +36,10 @@ test.each(LAYOUTS)('tiled, all layouts, $ta $tb', async (layout) => {
 
 test('tiled, whole tiles, one and two stages', async () => {
   await check(gpu, matmul, matmulProblem(64, 64, 32), { traits: real, body: 'tiled' });
-  await check(gpu, matmul, matmulProblem(64, 64, 32), { traits: { ...real, maxWorkgroupStorage: 6000 }, body: 'tiled' });
+  await check(gpu, matmul, matmulProblem(64, 64, 32), {
+    traits: { ...real, maxWorkgroupStorage: 6000 },
+    body: 'tiled',
+  });
 });
 
 test.each([
@@ -51,14 +55,34 @@ test.each([
 });
 
 test('tiled, split along k, with bias', async () => {
-  await check(gpu, productKernel('dense', 'matmul', { bias: 'n' }), matmulProblem(40, 36, 1500), { traits: real, body: 'tiled' });
+  await check(gpu, productKernel('dense', 'matmul', { bias: 'n' }), matmulProblem(40, 36, 1500), {
+    traits: real,
+    body: 'tiled',
+  });
 });
 
 test('tiled convolution and gradients', async () => {
-  const sizes: ConvSizes = { images: 2, channels: 12, filters: 20, input: [7, 7], kernel: [3, 3], padding: [1, 1], stride: [2, 1] };
-  await check(gpu, productKernel('conv', 'conv', { bias: 'm' }), convProblem('conv', sizes), { traits: real, body: 'tiled' });
-  await check(gpu, productKernel('conv', 'convGradData'), convProblem('convGradData', sizes), { traits: real, body: 'tiled' });
-  await check(gpu, productKernel('conv', 'convGradWeight'), convProblem('convGradWeight', sizes), { traits: real, body: 'tiled' });
+  const sizes: ConvSizes = {
+    images: 2,
+    channels: 12,
+    filters: 20,
+    input: [7, 7],
+    kernel: [3, 3],
+    padding: [1, 1],
+    stride: [2, 1],
+  };
+  await check(gpu, productKernel('conv', 'conv', { bias: 'm' }), convProblem('conv', sizes), {
+    traits: real,
+    body: 'tiled',
+  });
+  await check(gpu, productKernel('conv', 'convGradData'), convProblem('convGradData', sizes), {
+    traits: real,
+    body: 'tiled',
+  });
+  await check(gpu, productKernel('conv', 'convGradWeight'), convProblem('convGradWeight', sizes), {
+    traits: real,
+    body: 'tiled',
+  });
 });
 
 test('dot: few rows or few columns', async () => {

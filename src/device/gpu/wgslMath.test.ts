@@ -130,12 +130,24 @@ const UNARY: Record<Exclude<UnaryName, 'not' | 'isnan' | 'isinf'>, Case> = {
   },
   sin: {
     reference: Math.sin,
-    inputs: both([...range(0, 10, 200), ...geometric(1e-5, 1e4, 300), ...SPECIAL]),
+    inputs: both([
+      ...range(0, 10, 200),
+      ...geometric(1e-5, 1e30, 600),
+      3.4028234663852886e38,
+      16367173 * 2 ** 72,
+      ...SPECIAL,
+    ]),
     absolute: 1e-7,
   },
   cos: {
     reference: Math.cos,
-    inputs: both([...range(0, 10, 200), ...geometric(1e-5, 1e4, 300), ...SPECIAL]),
+    inputs: both([
+      ...range(0, 10, 200),
+      ...geometric(1e-5, 1e30, 600),
+      3.4028234663852886e38,
+      16367173 * 2 ** 72,
+      ...SPECIAL,
+    ]),
     absolute: 1e-7,
   },
   tan: {

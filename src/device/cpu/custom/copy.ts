@@ -106,7 +106,7 @@ function copyTiled(m: { [i: number]: number }, across: Axis, along: Axis, from: 
 }
 
 /** Visits every position of `axes`, with the offsets of both sides. */
-export function forEachOuter(
+function forEachOuter(
   axes: readonly Axis[],
   from: number,
   to: number,

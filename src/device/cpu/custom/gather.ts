@@ -6,7 +6,7 @@ import { moveBetween, readElement, unitsOf } from '../convert.ts';
 import type { Heap } from '../heap.ts';
 
 /** The operand's values truncated to integers (NaN: 0). */
-export function readIndices(heap: Heap, operand: Operand): Float64Array {
+function readIndices(heap: Heap, operand: Operand): Float64Array {
   const n = sizeOf(operand.shape);
   const at = operand.storage.offset / bytesOf(operand.dtype);
   const out = new Float64Array(n);

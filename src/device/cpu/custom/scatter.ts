@@ -4,7 +4,7 @@ import { bytesOf, computeTypeOf } from '../../../core/dtype.ts';
 import type { Operand } from '../../../ir/kernel.ts';
 import { moveBetween } from '../convert.ts';
 import type { Heap } from '../heap.ts';
-import { LOOPS } from '../loops/loop.ts';
+import { LOOPS } from '../loops/tables.ts';
 import { NATIVE, widthOf } from '../program.ts';
 import type { Temporaries } from '../temporaries.ts';
 import { sliceOffsets } from './gather.ts';

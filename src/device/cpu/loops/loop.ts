@@ -1,10 +1,5 @@
-// What a loop over elements is, and the tables that name one for every primitive and compute type.
-import type { ComputeType } from '../../../core/dtype.ts';
+// What a loop over elements is; the tables of them stand in tables.ts.
 import type { BinaryName, UnaryName } from '../../../ir/expr.ts';
-import * as f32 from './f32.ts';
-import * as f64 from './f64.ts';
-import * as i32 from './i32.ts';
-import * as u32 from './u32.ts';
 
 /** The heap as numbers of one compute type. */
 export type Cells = Float32Array | Float64Array | Int32Array | Uint32Array;
@@ -34,5 +29,3 @@ export interface LoopTable {
   readonly binary: BinaryTable;
   readonly select: Loop;
 }
-
-export const LOOPS: { readonly [K in ComputeType]: LoopTable } = { f32, f64, i32, u32 };

@@ -4,8 +4,8 @@ import type { MicroKernel } from './microKernel.ts';
 import { STRIP } from './microKernel.ts';
 
 /** Rows, columns and depth of a block: two panels of 256 KiB and a tile of 128 KiB stay in the second-level cache. */
-export const MAX_ROWS = 128;
-export const MAX_COLUMNS = 128;
+const MAX_ROWS = 128;
+const MAX_COLUMNS = 128;
 const MAX_DEPTH = 256;
 
 /** Elements that products read. */

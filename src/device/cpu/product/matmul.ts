@@ -53,7 +53,9 @@ export function matmul(
     left.at = a.at + i * aStep;
     right.at = b.at + i * bStep;
     const to = i * M * N;
-    if (integers || (M > 2 && N > 2 && M * N * K > TINY)) blocked(M, N, K, left, right, store, to, integers);
+    if (!integers && M * N * K <= TINY && a.data instanceof Float32Array && b.data instanceof Float32Array)
+      inSingleSteps(M, N, K, left, right, store, to);
+    else if (integers || (M > 2 && N > 2 && M * N * K > TINY)) blocked(M, N, K, left, right, store, to, integers);
     else if (right.side === 1 && N > 4) byRows(M, N, K, left, right, store, to);
     else if (left.side === 1 && N <= 2 && M > 4) byColumns(M, N, K, left, right, store, to);
     else byDots(M, N, K, left, right, store, to);
@@ -132,6 +134,34 @@ function byColumns(
     if (store.bias === 'none') store.put(column, 0, M, to + c, N, 0, c);
     // one at a time: the bias is not that of a row
     else for (let r = 0; r < M; r++) store.put(column, r, 1, to + r * N + c, 1, r, c);
+  }
+}
+
+/**
+ * Sums in float32 from the first k to the last, each step rounded once (a fused multiply-add), as MXNet's BLAS sums small float32 matrices: the last
+ * digits that a tutorial prints depend on it. (The product of two float32 is exact in a double.)
+ */
+function inSingleSteps(
+  M: number,
+  N: number,
+  K: number,
+  a: Matrix,
+  b: Matrix,
+  store: ProductStore,
+  to: number,
+): void {
+  const row = sumsOf(N);
+  const [left, right] = [a.data as Float32Array, b.data as Float32Array];
+  for (let r = 0; r < M; r++) {
+    for (let c = 0; c < N; c++) {
+      let sum = 0;
+      let i = a.at + r * a.side;
+      let j = b.at + c * b.side;
+      for (let k = 0; k < K; k++, i += a.depth, j += b.depth)
+        sum = Math.fround(sum + (left[i] as number) * (right[j] as number));
+      row[c] = sum;
+    }
+    store.put(row, 0, N, to + r * N, 1, r, 0);
   }
 }
 

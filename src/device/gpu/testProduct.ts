@@ -87,7 +87,9 @@ export function matmulProblem(
         for (let i = 0; i < m; i++)
           for (let j = 0; j < n; j++)
             for (let t = 0; t < k; t++) {
-              const x = get(a, z * aBatch + (ta ? t * m + i : i * k + t)) * get(b, z * bBatch + (tb ? j * k + t : t * n + j));
+              const x =
+                get(a, z * aBatch + (ta ? t * m + i : i * k + t)) *
+                get(b, z * bBatch + (tb ? j * k + t : t * n + j));
               const at = (z * m + i) * n + j;
               value[at] = get(value, at) + x;
               magnitude[at] = get(magnitude, at) + Math.abs(x);
@@ -110,7 +112,11 @@ export interface ConvSizes {
   readonly padding?: readonly number[];
 }
 
-function threeAxes(list: readonly number[] | undefined, axes: number, fill: number): [number, number, number] {
+function threeAxes(
+  list: readonly number[] | undefined,
+  axes: number,
+  fill: number,
+): [number, number, number] {
   const given = list ?? new Array<number>(axes).fill(fill);
   const [d = fill, h = fill, w = fill] = [...new Array<number>(3 - axes).fill(fill), ...given];
   return [d, h, w];
@@ -125,16 +131,19 @@ export function convProblem(form: 'conv' | 'convGradData' | 'convGradWeight', si
   const s = threeAxes(sizes.stride ?? new Array<number>(axes).fill(1), axes, 1);
   const d = threeAxes(sizes.dilation ?? new Array<number>(axes).fill(1), axes, 1);
   const p = threeAxes(sizes.padding ?? new Array<number>(axes).fill(0), axes, 0);
-  const out = (axis: 0 | 1 | 2): number => Math.floor((i[axis] + 2 * p[axis] - d[axis] * (k[axis] - 1) - 1) / s[axis]) + 1;
+  const out = (axis: 0 | 1 | 2): number =>
+    Math.floor((i[axis] + 2 * p[axis] - d[axis] * (k[axis] - 1) - 1) / s[axis]) + 1;
   const o = [out(0), out(1), out(2)] as const;
   const cg = channels / groups;
   const fg = filters / groups;
   const x = [images, channels, ...i];
   const w = [filters, cg, ...k];
   const y = [images, filters, ...o];
-  const [aShape, bShape, cShape] = form === 'conv' ? [x, w, y] : form === 'convGradData' ? [y, w, x] : [y, x, w];
+  const [aShape, bShape, cShape] =
+    form === 'conv' ? [x, w, y] : form === 'convGradData' ? [y, w, x] : [y, x, w];
   const channelEvery = volume(cShape.slice(2));
-  const terms = form === 'conv' ? cg * volume(k) : form === 'convGradData' ? fg * volume(k) : images * volume(o);
+  const terms =
+    form === 'conv' ? cg * volume(k) : form === 'convGradData' ? fg * volume(k) : images * volume(o);
   return {
     aShape,
     bShape,
@@ -160,7 +169,10 @@ export function convProblem(form: 'conv' | 'convGradData' | 'convGradWeight', si
                 });
                 if (at.some((v, axis) => v < 0 || v >= get(i, axis))) continue;
                 const channel = Math.floor(f / fg) * cg + c;
-                const xAt = (image * channels + channel) * volume(i) + (get(at, 0) * i[1] + get(at, 1)) * i[2] + get(at, 2);
+                const xAt =
+                  (image * channels + channel) * volume(i) +
+                  (get(at, 0) * i[1] + get(at, 1)) * i[2] +
+                  get(at, 2);
                 const wAt = (f * cg + c) * volume(k) + tap;
                 const yAt = (image * filters + f) * volume(o) + pixel;
                 if (form === 'conv') add(yAt, get(first, xAt) * get(second, wAt));
@@ -183,23 +195,38 @@ export interface Check {
 }
 
 /** Runs a problem and compares; the contents of the output's memory beforehand must not show. */
-export async function check(gpu: TestGpu, kernel: ProductKernel, problem: Problem, options: Check = {}): Promise<void> {
+export async function check(
+  gpu: TestGpu,
+  kernel: ProductKernel,
+  problem: Problem,
+  options: Check = {},
+): Promise<void> {
   const software = gpu.traits;
-  const { traits = software, dtype = 'float32', output: outputType = dtype, scalars = [], ending = (sum) => sum } = options;
+  const {
+    traits = software,
+    dtype = 'float32',
+    output: outputType = dtype,
+    scalars = [],
+    ending = (sum) => sum,
+  } = options;
   const a = values(volume(problem.aShape), 1, dtype);
   const b = values(volume(problem.bShape), 2, dtype);
   const bias = kernel.bias === 'none' ? undefined : values(problem.biasCount, 3, dtype);
   const wanted = problem.reference(a, b);
   // what lies behind an operand in its buffer must not count, not even as NaN · 0
   const operand = (shape: readonly number[], elements: readonly number[]): Operand => {
-    const { storage } = gpu.array([elements.length + 64], dtype, [...elements, ...new Array<number>(64).fill(Number.NaN)]);
+    const { storage } = gpu.array([elements.length + 64], dtype, [
+      ...elements,
+      ...new Array<number>(64).fill(Number.NaN),
+    ]);
     return { storage, dtype, shape };
   };
   const inputs = [operand(problem.aShape, a), operand(problem.bShape, b)];
   if (bias !== undefined) inputs.push(operand([problem.biasCount], bias));
   const output = gpu.array(wanted.shape, outputType);
   const dtypes = [...inputs.map((o) => o.dtype), outputType];
-  if (options.body !== undefined) expect(chooseProduct(kernel, problem.dims, dtypes, traits).plan.body).toBe(options.body);
+  if (options.body !== undefined)
+    expect(chooseProduct(kernel, problem.dims, dtypes, traits).plan.body).toBe(options.body);
   gpu.traits = traits;
   try {
     lowerProduct(gpu, kernel, inputs, [output], problem.dims, scalars);
@@ -210,20 +237,34 @@ export async function check(gpu: TestGpu, kernel: ProductKernel, problem: Proble
   gpu.clear();
   expect(got.length).toBe(wanted.value.length);
   const whole = outputType !== 'float32' && outputType !== 'float16';
-  const wrap = { int8: 8, uint8: 8, int32: 32, uint32: 32, bool: 32, float16: 0, float32: 0, float64: 0 }[outputType];
+  const wrap = { int8: 8, uint8: 8, int32: 32, uint32: 32, bool: 32, float16: 0, float32: 0, float64: 0 }[
+    outputType
+  ];
   let worst = '';
   for (let i = 0; i < got.length; i++) {
     const biased = get(wanted.value, i) + (bias === undefined ? 0 : get(bias, problem.biasOf(i)));
     let value = ending(biased);
     if (whole) {
-      value = outputType === 'bool' ? (value === 0 ? 0 : 1) : Number(outputType.startsWith('u') ? BigInt.asUintN(wrap, BigInt(value)) : BigInt.asIntN(wrap, BigInt(value)));
+      value =
+        outputType === 'bool'
+          ? value === 0
+            ? 0
+            : 1
+          : Number(
+              outputType.startsWith('u')
+                ? BigInt.asUintN(wrap, BigInt(value))
+                : BigInt.asIntN(wrap, BigInt(value)),
+            );
       if (got[i] !== value) worst ||= `element ${i}: ${got[i]} for ${value}`;
       continue;
     }
     const magnitude = get(wanted.magnitude, i) + Math.abs(biased);
-    const tolerance = (wanted.terms + 2) * 2 ** -24 * magnitude + 2 ** -24 * Math.abs(value) + (outputType === 'float16' ? 2 ** -11 * Math.abs(value) + 2 ** -25 : 0);
-    if (!(Math.abs(get(got, i) - value) <= tolerance)) worst ||= `element ${i}: ${got[i]} for ${value}, tolerance ${tolerance}`;
+    const tolerance =
+      (wanted.terms + 2) * 2 ** -24 * magnitude +
+      2 ** -24 * Math.abs(value) +
+      (outputType === 'float16' ? 2 ** -11 * Math.abs(value) + 2 ** -25 : 0);
+    if (!(Math.abs(get(got, i) - value) <= tolerance))
+      worst ||= `element ${i}: ${got[i]} for ${value}, tolerance ${tolerance}`;
   }
   expect(worst).toBe('');
 }
-
