@@ -148,9 +148,47 @@ fn atanh_f(x: f32) -> f32 {
   return bitcast<f32>(bitcast<u32>(r) | (bitcast<u32>(x) & 0x80000000u));
 }
 
-// The quadrant of x and what remains, |r| ≤ π/4. π/2 in four pieces of 8, 11, 11 and 24 bits: products are exact to |x| ≈ 10⁴,
-// and the error stays below 10⁻⁶ to |x| ≈ 10⁶. (r, quadrant mod 4 as bits.)
+// The upper half of a 64-bit product.
+fn multiply_high(a: u32, b: u32) -> u32 {
+  let low = (a & 0xffffu) * (b & 0xffffu);
+  let one = (a >> 16u) * (b & 0xffffu) + (low >> 16u);
+  let two = (a & 0xffffu) * (b >> 16u) + (one & 0xffffu);
+  return (a >> 16u) * (b >> 16u) + (one >> 16u) + (two >> 16u);
+}
+
+// `reduce_pio2` for any size (after Payne and Hanek, 1983): the fraction of x/(2π) to 64 bits, the upper two of which are the quadrant,
+// from those bits of 1/(2π) that x's exponent leaves behind the point.
+fn reduce_pio2_large(x: f32) -> vec2<f32> {
+  const INVERSE_2PI = array<u32, 8>(0u, 0x28be60dbu, 0x9391054au, 0x7f09d5f4u, 0x7d4d3770u, 0x36d8a566u, 0x4f10e410u, 0x7f9458eau);
+  let bits = bitcast<u32>(x);
+  let m = (bits << 8u) | 0x80000000u;
+  let e = ((bits >> 23u) & 0xffu) - 126u;
+  let i = min(e >> 5u, 4u);
+  let s = e & 31u;
+  // 96 bits from bit e before the end of word i on; a shift by 32 is no shift in WGSL, hence the two steps
+  let w0 = (INVERSE_2PI[i] << s) | ((INVERSE_2PI[i + 1u] >> 1u) >> (31u - s));
+  let w1 = (INVERSE_2PI[i + 1u] << s) | ((INVERSE_2PI[i + 2u] >> 1u) >> (31u - s));
+  let w2 = (INVERSE_2PI[i + 2u] << s) | ((INVERSE_2PI[i + 3u] >> 1u) >> (31u - s));
+  let low = m * w1 + multiply_high(m, w2);
+  let high = m * w0 + multiply_high(m, w1) + select(0u, 1u, low < m * w1);
+  var q = high >> 30u;
+  var h = high & 0x3fffffffu;
+  var l = low;
+  let past = (h & 0x20000000u) != 0u; // nearer to the next quadrant: count back from it
+  if (past) {
+    q = q + 1u;
+    h = 0x40000000u - h - select(0u, 1u, l != 0u);
+    l = 0u - l;
+  }
+  let r = (f32(h) * 9.31322575e-10f + u32_to_f32(l) * 2.16840434e-19f) * 1.57079637f; // 2⁻³⁰, 2⁻⁶²
+  let negative = (bits >> 31u) != 0u;
+  return vec2<f32>(select(r, -r, past != negative), f32(select(q, 0u - q, negative) & 3u));
+}
+
+// The quadrant of x mod 4 and what remains, |r| ≤ π/4. π/2 in pieces of 8, 11 and 24 bits, whose products with the quadrant are
+// exact up to 8192.
 fn reduce_pio2(x: f32) -> vec2<f32> {
+  if (abs(x) > 8192.0f) { return reduce_pio2_large(x); }
   let n = round(x * 0.636619747f);
   let r = fma(n, -7.54978942e-8f, fma(n, -0.00048375129699707f, fma(n, -1.5703125f, x)));
   let q = n - 4.0f * floor(n * 0.25f);
@@ -410,9 +448,12 @@ fn pow_u(a: u32, b: u32) -> u32 {
   return r;
 }
 
-// A negative power of an integer is a fraction, hence 0, but for ±1.
+// A negative power of an integer is a fraction, hence 0, but for ±1; of 0 it is infinite, hence the largest number.
 fn pow_i(a: i32, b: i32) -> i32 {
-  if (b < 0) { return select(select(0, select(1, -1, (b & 1) == 1), a == -1), 1, a == 1); }
+  if (b < 0) {
+    if (a == 0) { return 2147483647; }
+    return select(select(0, select(1, -1, (b & 1) == 1), a == -1), 1, a == 1);
+  }
   return bitcast<i32>(pow_u(bitcast<u32>(a), u32(b)));
 }
 

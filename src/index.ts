@@ -1,5 +1,7 @@
 // The public surface, nothing else.
 export { NDArray } from './array/ndarray.ts';
+export * as autograd from './autograd/index.ts';
+export type { GradReq } from './autograd/mode.ts';
 export { Context, cpu, currentContext, gpu } from './core/context.ts';
 export type { DType, TypedArray } from './core/dtype.ts';
 export {
@@ -21,6 +23,12 @@ export type { Shape } from './core/shape.ts';
 export type { MemoryInfo } from './device/device.ts';
 export { numGpus, openGpu, tryGpu } from './device/registry.ts';
 export type { Source } from './formats/source.ts';
+export * as gluon from './gluon/index.ts';
+export * as init from './gluon/init.ts';
+export * as nn from './gluon/nn/index.ts';
+export { Parameter } from './gluon/parameter.ts';
+export { ParameterDict } from './gluon/parameterDict.ts';
+export { type DebugOptions, debug } from './nd/debug.ts';
 export * as nd from './nd/index.ts';
 export { memoryInfo } from './nd/memory.ts';
 export * as random from './nd/random.ts';

@@ -49,9 +49,14 @@ export interface Device {
 
   /** Memory with undefined contents, `refs` and `userRefs` 0. `bytes` may be 0. Throws OutOfMemoryError naming `op`, the request and what is in use. */
   alloc(bytes: number, op?: string): Storage;
+  /**
+   * A part of a storage as a storage of its own, which shares its memory and keeps it: the whole is given back when it and all its parts have been freed.
+   * `at` is a multiple of 256. Parts are not counted in `memory()`, their whole is.
+   */
+  part(storage: Storage, at: number, bytes: number): Storage;
   /** Gives a storage back; kernels already run keep their inputs' values. */
   free(storage: Storage): void;
-  /** The array floor says that a storage has come into a user's hands (+1) or left them (−1), for `memory()`. */
+  /** The array floor says that a storage has come into a user's hands (+1) or has left the last of them (−1), for `memory()`. */
   countUser(storage: Storage, change: 1 | -1): void;
   /** Copies host bytes in; `data` may change after the call. */
   write(storage: Storage, data: ArrayBufferView, at?: number): void;

@@ -1,8 +1,9 @@
 // Contexts to devices, on whatever adapter Node has: here a software one, which counts as none unless it is allowed.
 import { afterEach, describe, expect, test } from 'vitest';
 import { cpu, gpu } from '../core/context.ts';
-import { DeviceLostError, GpuUnavailableError } from '../core/errors.ts';
+import { ArgumentError, DeviceLostError, GpuUnavailableError } from '../core/errors.ts';
 import type { GpuDevice } from './gpu/gpuDevice.ts';
+import type { OpenOptions } from './registry.ts';
 import { deviceOf, forEachOpenDevice, numGpus, openGpu, tryGpu } from './registry.ts';
 
 const SOFTWARE = { allowSoftware: true };
@@ -71,6 +72,16 @@ describe('the GPU', () => {
     expect(second).not.toBe(first);
     await expect(second.read([{ storage, at: 0, bytes: 16 }])).rejects.toThrow(DeviceLostError);
     expect((first as GpuDevice).isLost).toBe(true);
+  });
+
+  test('options that are none are refused, with what was meant', async () => {
+    await expect(openGpu({ allow_software: true } as OpenOptions)).rejects.toThrow(
+      /\[openGpu\] .*allow_software.*allowSoftware\?/,
+    );
+    await expect(tryGpu(1 as OpenOptions)).rejects.toThrow(ArgumentError);
+    await expect(numGpus({ software: true } as OpenOptions)).rejects.toThrow(
+      /\[numGpus\] .*received software\. Leave it out/,
+    );
   });
 
   test('open devices are counted', async () => {

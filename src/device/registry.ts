@@ -3,7 +3,8 @@
 
 import type { Context, DeviceLoss } from '../core/context.ts';
 import { cpu, gpu, setContextHooks } from '../core/context.ts';
-import { GpuUnavailableError } from '../core/errors.ts';
+import { ArgumentError, GpuUnavailableError } from '../core/errors.ts';
+import { describe } from '../core/shape.ts';
 import { CpuDevice } from './cpu/cpuDevice.ts';
 import type { Device } from './device.ts';
 import { GpuDevice } from './gpu/gpuDevice.ts';
@@ -56,6 +57,26 @@ export function deviceOf(context: Context, op?: string): Device {
   );
 }
 
+const OPTIONS = ['powerPreference', 'allowSoftware'];
+
+/** Refuses what is no option, before anything is opened. */
+function checkOptions(op: string, options: unknown): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new ArgumentError(
+      `expected options such as { allowSoftware: true }, received ${describe(options)}. Pass an object or nothing.`,
+      { op },
+    );
+  const plain = (name: string): string => name.replaceAll('_', '').toLowerCase();
+  for (const name of Object.keys(options)) {
+    if (OPTIONS.includes(name)) continue;
+    const meant = OPTIONS.find((known) => plain(known) === plain(name));
+    throw new ArgumentError(
+      `expected the options ${OPTIONS.join(' and ')}, received ${name}. ${meant === undefined ? 'Leave it out.' : `Did you mean ${meant}?`}`,
+      { op },
+    );
+  }
+}
+
 async function open(options: OpenOptions): Promise<GpuDevice> {
   const device = new GpuDevice(await openAdapter(options));
   if (globalSeed !== undefined) device.seed(globalSeed);
@@ -85,6 +106,7 @@ async function open(options: OpenOptions): Promise<GpuDevice> {
  * const x = nd.ones([2, 3], { ctx });
  */
 export async function openGpu(options: OpenOptions = {}): Promise<Context> {
+  checkOptions('openGpu', options);
   const allowSoftware = options.allowSoftware === true;
   while (!isOpen(gpuDevice)) {
     if (opening === undefined) {
@@ -122,6 +144,7 @@ export async function tryGpu(options: OpenOptions = {}): Promise<Context> {
 
 /** How many GPUs `openGpu` can open: 0 or 1. A software adapter counts as none unless it is open or `allowSoftware` says otherwise. */
 export async function numGpus(options: OpenOptions = {}): Promise<number> {
+  checkOptions('numGpus', options);
   if (isOpen(gpuDevice)) return 1;
   try {
     await findAdapter(options);

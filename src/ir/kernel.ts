@@ -92,9 +92,13 @@ export interface ProductKernel {
  * - `poolMax`, `poolAvg`, `poolSum`: [planes, iD, iH, iW, oD, oH, oW, kD, kH, kW, sD, sH, sW, pD, pH, pW, countIncludePad] over (planes, D, H, W).
  *   A window is clipped to the input; max over it (−∞ if empty; NaN goes through). Average: divided by the number of elements in the clipped window, or,
  *   with countIncludePad, of the window clipped to the padded input (end at most extent + padding, the same padding after as before).
+ * - `poolMaxGrad`, `poolMaxPick`, `poolAvgGrad`, `poolSumGrad`: dims as poolMax; one float dtype. Each window has a first greatest element, at place p in x (NaN counts
+ *   as greatest, −0 as 0). poolMaxGrad: inputs x, g (of the windows); dx[p] = Σ g over the windows with that p. poolMaxPick: inputs x, g (of x's shape); y = g[p] for each
+ *   window, 0 for one without elements. poolAvgGrad, poolSumGrad: input g; dx = Σ g (divided as the average was) over the windows that hold the element, in their order.
  * - `sort`: [rows, length, descending]: sorts each row of x (rows, length), stably; NaN last when ascending, first when descending.
  *   Two outputs: the sorted values (dtype of x), and their former places (float32 or int32, as the second output's dtype says).
  * - `cumsum`: [outer, length, inner, exclusive, reverse].
+ * - `randomShuffle`: [vector]: an int32 permutation of 0 … n − 1 from the shuffling generator (the same on every device); vector 1 for arrays of one axis.
  * - `randomUniform` scalars [low, high], `randomNormal` scalars [loc, scale], `randomInt` scalars [low, high) : no inputs; draws from the device's own generators
  *   (GLUON.md), which move on; output float32, float16 or float64 (integers for randomInt). dims = [].
  */
@@ -109,11 +113,16 @@ export type CustomName =
   | 'poolMax'
   | 'poolAvg'
   | 'poolSum'
+  | 'poolMaxGrad'
+  | 'poolMaxPick'
+  | 'poolAvgGrad'
+  | 'poolSumGrad'
   | 'sort'
   | 'cumsum'
   | 'randomUniform'
   | 'randomNormal'
-  | 'randomInt';
+  | 'randomInt'
+  | 'randomShuffle';
 
 export interface CustomKernel {
   readonly kind: 'custom';
@@ -121,7 +130,28 @@ export interface CustomKernel {
   readonly name: CustomName;
 }
 
-export type Kernel = ElementwiseKernel | RowKernel | ProductKernel | CustomKernel;
+/** One step of an update: what its target becomes, over the targets (inputs 0, 1, …) and then the read-only inputs. */
+export interface UpdateStep {
+  readonly target: number;
+  /** The same as an elementwise kernel in place, for devices that run steps one by one. */
+  readonly kernel: ElementwiseKernel;
+}
+
+/**
+ * Several elementwise steps in place, in one kernel: an optimizer's update of weights and state. Outputs are the targets, which are read and written; inputs
+ * are read only; all have one shape and one float dtype. In the steps' expressions, input leaves 0 … targets − 1 are the targets as earlier steps left them, those
+ * after are the read-only inputs. No `dims`; at most 8 operands.
+ */
+export interface UpdateKernel {
+  readonly kind: 'update';
+  readonly key: string;
+  readonly name: string;
+  readonly targets: number;
+  readonly inputs: number;
+  readonly steps: readonly UpdateStep[];
+}
+
+export type Kernel = ElementwiseKernel | RowKernel | ProductKernel | CustomKernel | UpdateKernel;
 
 // Conversions, everywhere a value changes type: to float: rounded to nearest. float → int32/int8: truncated towards zero (NaN: 0; out of range: saturated at
 // int32, then wrapped for int8). float → uint32: negative values as int32 wrapped, else truncated. float → uint8: as int32, then modulo 256.
@@ -172,6 +202,24 @@ export function productKernel(
 
 export function customKernel(name: CustomName): CustomKernel {
   return { kind: 'custom', key: `c${name}`, name };
+}
+
+/** `steps`: [which target, what it becomes] in order; `inputs`: how many arrays are read besides the targets. */
+export function updateKernel(
+  name: string,
+  targets: number,
+  inputs: number,
+  steps: readonly (readonly [target: number, expr: Expr])[],
+): UpdateKernel {
+  const key = `u${targets},${inputs}:${steps.map(([t, x]) => `${t}=${exprKey(x)}`).join(';')}`;
+  return {
+    kind: 'update',
+    key,
+    name,
+    targets,
+    inputs,
+    steps: steps.map(([target, x]) => ({ target, kernel: elementwiseKernel(name, targets + inputs, x) })),
+  };
 }
 
 /** The numbers in which a kernel computes on these operands. */

@@ -15,4 +15,6 @@ export interface Storage {
   refs: number;
   /** How many of those are handles in a user's hands. */
   userRefs: number;
+  /** Raised at every write in place, so that autograd notices values that changed since it noted them; absent for none. */
+  version?: number;
 }

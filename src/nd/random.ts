@@ -7,9 +7,15 @@ import { ArgumentError, ShapeError } from '../core/errors.ts';
 import { toShape } from '../core/shape.ts';
 import { seedDevices } from '../device/registry.ts';
 import { integerArg, isOptions, numberArg, readArgs } from '../ops/args.ts';
-import { type ArrayOptions, drawIntegers, drawNormal, drawUniform, type ShapeLike } from '../ops/creation.ts';
+import {
+  type ArrayOptions,
+  drawIntegers,
+  drawNormal,
+  drawUniform,
+  type ShapeLike,
+  shuffleOrder,
+} from '../ops/creation.ts';
 import { take } from '../ops/indexing.ts';
-import { argsort } from '../ops/ordering.ts';
 
 /** What a draw may name besides its positional arguments. */
 export interface RandomOptions extends ArrayOptions {
@@ -111,12 +117,10 @@ export function shuffle(x: NDArray): NDArray {
       'expected an array with at least one axis, received one without. There is nothing to shuffle.',
       { op: 'random.shuffle' },
     );
-  const keys = drawUniform(0, 1, toShape(x.shape[0], 'random.shuffle'), 'float32', x.context);
-  const order = argsort(keys, { dtype: 'int32' });
+  const order = shuffleOrder(x.shape[0], x.ndim === 1, x.context);
   try {
     return take(x, order);
   } finally {
-    keys.dispose();
     order.dispose();
   }
 }

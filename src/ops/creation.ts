@@ -155,7 +155,10 @@ export function arange(
     checkContext(values['ctx'], 'arange'),
   );
   const times = integerArg('arange', values, 'repeat', 1, 1);
-  return times === 1 ? range : repeat(range, times);
+  if (times === 1) return range;
+  const repeated = repeat(range, times);
+  range.dispose();
+  return repeated;
 }
 
 /** `num` numbers evenly spaced from `start` to `stop`, the latter included unless `endpoint: false`. */
@@ -261,6 +264,19 @@ function sampler(name: 'randomUniform' | 'randomNormal' | 'randomInt'): Op<MakeA
 const uniformOp = sampler('randomUniform');
 const normalOp = sampler('randomNormal');
 const randintOp = sampler('randomInt');
+
+const shuffleKernel = customKernel('randomShuffle');
+const shuffleOp = defineOp<{ readonly count: number; readonly vector: boolean }>({
+  name: 'shuffleOrder',
+  family: 'random',
+  infer: (_, { count }) => [{ shape: asShape([count]), dtype: 'int32' }],
+  run: (emit, _, y, { vector }) => emit.run(shuffleKernel, [], y, [vector ? 1 : 0]),
+});
+
+/** A random order of `count` rows, int32; `vector` for arrays of one axis, which MXNet shuffles in another way. */
+export function shuffleOrder(count: number, vector: boolean, context: Context): NDArray {
+  return invoke(shuffleOp, [], { count, vector }, context);
+}
 
 /** Draws into a new array: what initialisers use. */
 export function drawUniform(

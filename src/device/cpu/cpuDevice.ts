@@ -35,11 +35,16 @@ class CpuStorage implements Storage {
   /** Whether its bytes are counted as users'. */
   users = false;
   readonly owner: CpuDevice;
+  /** The storage whose part this is. */
+  readonly whole: CpuStorage | null;
+  /** How many parts of it are in use. */
+  parts = 0;
 
-  constructor(owner: CpuDevice, offset: number, bytes: number) {
+  constructor(owner: CpuDevice, offset: number, bytes: number, whole: CpuStorage | null = null) {
     this.owner = owner;
     this.offset = offset;
     this.bytes = bytes;
+    this.whole = whole;
   }
 }
 
@@ -156,18 +161,33 @@ export class CpuDevice implements Device {
     return new CpuStorage(this, offset, bytes);
   }
 
+  part(storage: Storage, at: number, bytes: number): Storage {
+    const own = this.#own(storage, 'part');
+    const whole = own.whole ?? own;
+    const offset = this.#range(own, at, bytes, 'part');
+    whole.parts++;
+    return new CpuStorage(this, offset, bytes, whole);
+  }
+
   free(storage: Storage): void {
     if (this.#works === null) return;
     const own = this.#own(storage, 'free');
     own.freed = true;
-    this.#works.allocator.free(own.offset, own.bytes);
+    if (own.whole !== null) {
+      if (--own.whole.parts === 0 && own.whole.freed) this.#giveBack(own.whole);
+    } else if (own.parts === 0) this.#giveBack(own);
+  }
+
+  #giveBack(own: CpuStorage): void {
+    this.#works?.allocator.free(own.offset, own.bytes);
     this.#bytesInUse -= own.bytes;
     this.#arrays--;
     if (own.users) this.#userBytes -= own.bytes;
   }
 
   countUser(storage: Storage, change: 1 | -1): void {
-    if (!(storage instanceof CpuStorage) || storage.freed || storage.users === change > 0) return;
+    if (!(storage instanceof CpuStorage) || storage.freed || storage.whole !== null) return;
+    if (storage.users === change > 0) return;
     storage.users = change > 0;
     this.#userBytes += change * storage.bytes;
   }
@@ -217,6 +237,15 @@ export class CpuDevice implements Device {
         break;
       case 'product':
         works.product.run(kernel, inputs, outputs, dims, scalars);
+        break;
+      case 'update':
+        for (const step of kernel.steps)
+          works.elementwise.run(
+            step.kernel,
+            [...outputs, ...inputs],
+            [outputs[step.target] as Operand],
+            scalars,
+          );
         break;
       case 'custom':
         runCustom(works.heap, works.temporaries, this.#generators, kernel, inputs, outputs, dims, scalars);

@@ -8,6 +8,7 @@ interface Entry {
   readonly layout: SharedLayout;
   readonly buffers: readonly PooledBuffer[];
   readonly offsets: readonly number[];
+  readonly sizes: readonly number[];
   readonly hash: number;
   readonly group: GPUBindGroup;
   /** When it was last asked for, in requests. */
@@ -35,7 +36,7 @@ export class BindGroups {
     return this.#size;
   }
 
-  /** The bind group of a layout over the first `layout.count` storages, whole buffers bound from each storage's offset on. */
+  /** The bind group of a layout over the first `layout.count` storages, whole buffers bound, or a part's own bytes. */
   get(layout: SharedLayout, storages: readonly Storage[]): GPUBindGroup {
     const { count } = layout;
     let hash = layout.id;
@@ -52,7 +53,8 @@ export class BindGroups {
       while (
         i < count &&
         (entry.buffers[i] as PooledBuffer).id === (storages[i] as Storage).buffer &&
-        entry.offsets[i] === (storages[i] as Storage).offset
+        entry.offsets[i] === (storages[i] as Storage).offset &&
+        entry.sizes[i] === (storages[i] as GpuStorage).boundBytes
       )
         i++;
       if (i === count) {
@@ -67,17 +69,19 @@ export class BindGroups {
     if (this.#size >= this.#capacity) this.#evict();
     const buffers: PooledBuffer[] = [];
     const offsets: number[] = [];
+    const sizes: number[] = [];
     const entries: GPUBindGroupEntry[] = [];
     for (let binding = 0; binding < layout.count; binding++) {
       const storage = storages[binding] as GpuStorage;
       buffers.push(storage.pooled);
       offsets.push(storage.offset);
+      sizes.push(storage.boundBytes);
       entries.push({
         binding,
         resource: {
           buffer: storage.pooled.gpu,
           offset: storage.offset,
-          size: storage.pooled.size - storage.offset,
+          size: storage.boundBytes,
         },
       });
     }
@@ -92,6 +96,7 @@ export class BindGroups {
       layout,
       buffers,
       offsets,
+      sizes,
       hash,
       group,
       used: ++this.#clock,

@@ -46,6 +46,17 @@ describe('bind groups', () => {
     expect(groups.created).toBe(4);
   });
 
+  test('a part is bound with its own bytes, and told from its whole', () => {
+    const groups = new BindGroups(fake.device, storage().pooled.gpu, 100);
+    const layout = pipelines.get(shader('one', ['read_write'])).layout;
+    const whole = storage();
+    const part = (bytes: number): GpuStorage => new GpuStorage({}, whole.pooled, bytes, 0, whole);
+    const first = groups.get(layout, [whole]);
+    expect(groups.get(layout, [part(20)])).not.toBe(first);
+    expect(groups.get(layout, [part(30)])).toBe(groups.get(layout, [part(20)]));
+    expect(groups.get(layout, [part(40)])).not.toBe(groups.get(layout, [part(20)]));
+  });
+
   test('those not asked for in the longest time are forgotten when there are too many', () => {
     const groups = new BindGroups(fake.device, storage().pooled.gpu, 8);
     const layout = pipelines.get(shader('one', ['read_write'])).layout;

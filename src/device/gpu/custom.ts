@@ -4,6 +4,7 @@ import { GluonError } from '../../core/errors.ts';
 import type { CustomKernel } from '../../ir/kernel.ts';
 import { lowerCopy } from './customCopy.ts';
 import { lowerGatherNd, lowerScatterAddNd, lowerScatterNd, lowerTake } from './customIndex.ts';
+import { lowerPoolGrad } from './customPoolGrad.ts';
 import { lowerCumsum } from './customScan.ts';
 import { lowerSort } from './customSort.ts';
 import { lowerPad, lowerPool } from './customWindow.ts';
@@ -31,6 +32,14 @@ export const lowerCustom: Lowering<CustomKernel> = (sink, kernel, inputs, output
       return lowerPool(sink, 'avg', inputs, outputs, dims);
     case 'poolSum':
       return lowerPool(sink, 'sum', inputs, outputs, dims);
+    case 'poolMaxGrad':
+      return lowerPoolGrad(sink, 'maxGrad', inputs, outputs, dims);
+    case 'poolMaxPick':
+      return lowerPoolGrad(sink, 'maxPick', inputs, outputs, dims);
+    case 'poolAvgGrad':
+      return lowerPoolGrad(sink, 'avgGrad', inputs, outputs, dims);
+    case 'poolSumGrad':
+      return lowerPoolGrad(sink, 'sumGrad', inputs, outputs, dims);
     case 'sort':
       return lowerSort(sink, inputs, outputs, dims);
     case 'cumsum':
@@ -38,6 +47,7 @@ export const lowerCustom: Lowering<CustomKernel> = (sink, kernel, inputs, output
     case 'randomUniform':
     case 'randomNormal':
     case 'randomInt':
+    case 'randomShuffle':
       throw new GluonError(
         'expected a kernel without generators, received a random draw. Lower it through the device’s GpuRandom.',
         {

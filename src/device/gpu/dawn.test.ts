@@ -58,6 +58,27 @@ describe('bytes', () => {
     }
   });
 
+  test('a part is written, copied and read at its own place', async () => {
+    const whole = device.alloc(600);
+    device.write(
+      whole,
+      Uint8Array.from({ length: 600 }, () => 9),
+    );
+    const [a, b] = [device.part(whole, 0, 5), device.part(whole, 256, 7)];
+    device.write(a, Uint8Array.of(1, 2, 3, 4, 5));
+    device.copy(a, 1, b, 3, 3);
+    device.write(b, Uint8Array.of(7), 1);
+    const got = await device.read([
+      { storage: b, at: 0, bytes: 7 },
+      { storage: whole, at: 254, bytes: 12 },
+    ]);
+    expect(got.map((bytes) => [...new Uint8Array(bytes)])).toEqual([
+      [9, 7, 9, 2, 3, 4, 9],
+      [9, 9, 9, 7, 9, 2, 3, 4, 9, 9, 9, 9],
+    ]);
+    for (const storage of [whole, a, b]) device.free(storage);
+  });
+
   test('a view of shared memory can be written', async () => {
     const shared = new Float32Array(new SharedArrayBuffer(32), 8, 4);
     shared.set([1, 2, 3, 4]);

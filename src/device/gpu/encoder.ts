@@ -160,8 +160,7 @@ export class Encoder implements DispatchSink {
     this.#bytes += storage.pooled.size;
     this.#batch.touch(storage);
     // A kernel may leave part of its output as it was, so an output's own poison stays.
-    if (this.#poison !== null && storage.poison === null)
-      storage.poison = { batch: this.#batch.number, error: this.#poison.error };
+    if (this.#poison !== null) storage.spoil({ batch: this.#batch.number, error: this.#poison.error });
   }
 
   temporary(bytes: number): Storage {

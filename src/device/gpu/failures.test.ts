@@ -74,6 +74,18 @@ describe('failures', () => {
     await readOne(clean);
   });
 
+  test('of a part are failures of the whole, but not of its other parts', async () => {
+    const whole = device.alloc(1024, 'test');
+    const [a, b] = [operand(device.part(whole, 0, 16)), operand(device.part(whole, 256, 16))];
+    const x = array();
+    await turn();
+    fake.fail('validation', 'bad shader');
+    device.run(SCALE, [x], [a], [], [2]);
+    await expect(readOne(a)).rejects.toThrow(/bad shader/);
+    await expect(readOne(operand(whole))).rejects.toThrow(/bad shader/);
+    await readOne(b);
+  });
+
   test('memory that ran out is said so, and its buffer not used again', async () => {
     await turn();
     fake.fail('out-of-memory', 'no room');

@@ -1,5 +1,6 @@
 // What became of each batch. WebGPU tells of failures late and of a whole submit at once; here they find the storages whose contents they
 // spoiled, so that a read of one rejects and never gives zeros. An error scope of each kind stands around a batch's recording and submit.
+import { debugState } from '../../core/debug.ts';
 import { GluonError, OutOfMemoryError } from '../../core/errors.ts';
 import { shapeText } from '../../core/shape.ts';
 import type { Kernel, Operand } from '../../ir/kernel.ts';
@@ -27,7 +28,7 @@ export class Batch {
 
   /** The calls that follow `touch` belong to this kernel. */
   call(kernel: Kernel, inputs: readonly Operand[], outputs: readonly Operand[]): void {
-    this.#names.push(kernel.name);
+    this.#names.push(debugState.site === '' ? kernel.name : `${kernel.name} ${debugState.site}`);
     this.#shapesFrom.push(this.#shapes.length);
     const from = inputs.length > 0 ? inputs : outputs;
     for (let i = 0; i < from.length; i++) this.#shapes.push((from[i] as Operand).shape);
@@ -52,7 +53,7 @@ export class Batch {
       const storage = this.#touched[i] as GpuStorage;
       if (storage.poison !== null || (this.#byHost[i] === true && !hostToo)) continue;
       const { op, shapes } = this.describe(i);
-      storage.poison = { batch: this.number, error: error(op, shapes) };
+      storage.spoil({ batch: this.number, error: error(op, shapes) });
     }
   }
 

@@ -2,8 +2,10 @@
 // memory is reused in bufferPool.ts, what a kernel becomes in the lowering files.
 import type { DeviceLoss } from '../../core/context.ts';
 import type { DType } from '../../core/dtype.ts';
-import { DTYPES } from '../../core/dtype.ts';
+import { bytesOf, DTYPES } from '../../core/dtype.ts';
 import { ContextError, DeviceLostError, DTypeError, OutOfMemoryError } from '../../core/errors.ts';
+import { CpuGenerators } from '../../core/random/mxnetCpu.ts';
+import { sizeOf } from '../../core/shape.ts';
 import type { CustomKernel, Kernel, Operand } from '../../ir/kernel.ts';
 import type { Storage } from '../../ir/storage.ts';
 import type { Device, DeviceStats, MemoryInfo, ReadRequest } from '../device.ts';
@@ -23,6 +25,7 @@ import { lowerRow } from './row.ts';
 import type { PooledBuffer } from './storage.ts';
 import { GpuStorage } from './storage.ts';
 import { UniformRing } from './uniformRing.ts';
+import { lowerUpdate } from './update.ts';
 
 export interface GpuDeviceOptions {
   readonly device: GPUDevice;
@@ -58,6 +61,7 @@ export class GpuDevice implements Device {
   };
   readonly #device: GPUDevice;
   readonly #random = new GpuRandom();
+  readonly #shuffler = new CpuGenerators(0);
   readonly #pool: BufferPool;
   readonly #pipelines: Pipelines;
   readonly #bindGroups: BindGroups;
@@ -172,22 +176,36 @@ export class GpuDevice implements Device {
     return storage;
   }
 
+  part(storage: Storage, at: number, bytes: number): Storage {
+    const own = this.#own(storage, 'part');
+    if (at % 256 !== 0 || at < 0 || at + bytes > own.bytes)
+      throw new RangeError(`part of ${bytes} bytes at ${at} of a storage of ${own.bytes}`);
+    const whole = own.whole ?? own;
+    whole.parts++;
+    return new GpuStorage(this, own.pooled, bytes, own.offset + at, whole);
+  }
+
   free(storage: Storage): void {
     const own = this.#own(storage, 'free');
     if (own.freed) return;
     own.freed = true;
+    if (own.whole !== null) {
+      if (--own.whole.parts === 0 && own.whole.freed) this.#giveBack(own.whole);
+    } else if (own.parts === 0) this.#giveBack(own);
+  }
+
+  #giveBack(own: GpuStorage): void {
     this.#bytesInUse -= own.bytes;
     this.#arrays--;
-    if (own.userRefs > 0) this.#userBytes -= own.bytes;
+    if (own.users) this.#userBytes -= own.bytes;
     if (this.#loss === undefined && own.pooled !== GONE) this.#pool.give(own.pooled);
   }
 
   countUser(storage: Storage, change: 1 | -1): void {
-    const before = storage.userRefs;
-    storage.userRefs = before + change;
-    if ((storage as GpuStorage).freed) return;
-    if (before === 0 && change === 1) this.#userBytes += storage.bytes;
-    else if (before === 1 && change === -1) this.#userBytes -= storage.bytes;
+    const own = storage as GpuStorage;
+    if (own.freed || own.whole !== null || own.users === change > 0) return;
+    own.users = change > 0;
+    this.#userBytes += change * own.bytes;
   }
 
   write(storage: Storage, data: ArrayBufferView, at = 0): void {
@@ -259,7 +277,7 @@ export class GpuDevice implements Device {
 
   #copyBytes(from: GpuStorage, fromAt: number, to: GpuStorage, toAt: number, bytes: number): void {
     this.#encoder.open();
-    copyBytes(this.#encoder, from, from.offset + fromAt, to, to.offset + toAt, bytes);
+    copyBytes(this.#encoder, from, fromAt, to, toAt, bytes);
   }
 
   read(requests: readonly ReadRequest[]): Promise<ArrayBuffer[]> {
@@ -290,30 +308,63 @@ export class GpuDevice implements Device {
     dims: readonly number[],
     scalars: readonly number[],
   ): void {
+    let parts = false;
     for (let i = 0; i < inputs.length; i++) this.#check(inputs[i] as Operand, kernel);
-    for (let i = 0; i < outputs.length; i++) this.#check(outputs[i] as Operand, kernel);
+    for (let i = 0; i < outputs.length; i++) {
+      this.#check(outputs[i] as Operand, kernel);
+      parts ||= ((outputs[i] as Operand).storage as GpuStorage).whole !== null;
+    }
     if (this.#loss !== undefined) return;
+    if (kernel.kind === 'custom' && kernel.name === 'randomShuffle') {
+      this.#shuffle(outputs[0] as Operand, dims[0] === 1);
+      return;
+    }
+    const copies: GpuStorage[] = [];
+    const read = parts ? this.#apart(inputs, outputs, copies) : inputs;
     const encoder = this.#encoder;
-    encoder.beginKernel(kernel, inputs, outputs);
+    encoder.beginKernel(kernel, read, outputs);
     try {
       switch (kernel.kind) {
         case 'elementwise':
-          lowerElementwise(encoder, kernel, inputs, outputs, dims, scalars);
+          lowerElementwise(encoder, kernel, read, outputs, dims, scalars);
           break;
         case 'row':
-          lowerRow(encoder, kernel, inputs, outputs, dims, scalars);
+          lowerRow(encoder, kernel, read, outputs, dims, scalars);
           break;
         case 'product':
-          lowerProduct(encoder, kernel, inputs, outputs, dims, scalars);
+          lowerProduct(encoder, kernel, read, outputs, dims, scalars);
+          break;
+        case 'update':
+          lowerUpdate(encoder, kernel, read, outputs, scalars);
           break;
         case 'custom':
           if (isRandom(kernel)) this.#random.lower(encoder, kernel, outputs, scalars);
-          else lowerCustom(encoder, kernel, inputs, outputs, dims, scalars);
+          else lowerCustom(encoder, kernel, read, outputs, dims, scalars);
           break;
       }
     } finally {
       encoder.endKernel();
+      for (const copy of copies) this.#pool.give(copy.pooled);
     }
+  }
+
+  /** A buffer cannot be read and written in one dispatch, not even in different parts: such inputs are copied out first. */
+  #apart(inputs: readonly Operand[], outputs: readonly Operand[], copies: GpuStorage[]): readonly Operand[] {
+    return inputs.map((input) => {
+      const { buffer, offset } = input.storage;
+      if (!outputs.some((y) => y.storage.buffer === buffer && y.storage.offset !== offset)) return input;
+      const bytes = sizeOf(input.shape) * bytesOf(input.dtype);
+      const between = this.#encoder.take(bytes, 'copy');
+      this.copy(input.storage, 0, between, 0, bytes);
+      copies.push(between);
+      return { storage: between, dtype: input.dtype, shape: input.shape };
+    });
+  }
+
+  /** The order comes from the host's generator, so that it is the same on every device. */
+  #shuffle(y: Operand, vector: boolean): void {
+    const order = this.#shuffler.shuffle(sizeOf(y.shape), vector);
+    if (order.length > 0) this.write(y.storage, new Int32Array(order.buffer));
   }
 
   #check(operand: Operand, kernel: Kernel): void {
@@ -326,6 +377,7 @@ export class GpuDevice implements Device {
 
   seed(seed: number): void {
     this.#random.seed(seed);
+    this.#shuffler.seed(seed);
   }
 
   flush(): void {

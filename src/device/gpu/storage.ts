@@ -31,21 +31,50 @@ export interface Poison {
 /** A storage of one GPU device. */
 export class GpuStorage implements Storage {
   readonly buffer: number;
-  readonly offset = 0;
+  readonly offset: number;
   readonly bytes: number;
+  /** Bytes of its binding: the whole buffer, or a part with the padding that shaders may reach. */
+  readonly boundBytes: number;
   refs = 0;
   userRefs = 0;
   /** The device it belongs to, by identity; another generation's storage is refused. */
   readonly owner: object;
   readonly pooled: PooledBuffer;
-  /** Set when work that made its contents failed; reads reject with it. */
-  poison: Poison | null = null;
+  #poison: Poison | null = null;
+  /** The first failure among its parts. */
+  #partPoison: Poison | null = null;
   freed = false;
+  /** Whether its bytes are counted as users'. */
+  users = false;
+  /** The storage whose part this is. */
+  readonly whole: GpuStorage | null;
+  /** How many parts of it are in use. */
+  parts = 0;
 
-  constructor(owner: object, pooled: PooledBuffer, bytes: number) {
+  constructor(
+    owner: object,
+    pooled: PooledBuffer,
+    bytes: number,
+    offset = 0,
+    whole: GpuStorage | null = null,
+  ) {
     this.owner = owner;
+    this.offset = offset;
+    this.whole = whole;
     this.pooled = pooled;
     this.buffer = pooled.id;
     this.bytes = bytes;
+    this.boundBytes = whole === null ? pooled.size : Math.max(Math.ceil(bytes / 16) * 16, 16);
+  }
+
+  /** What spoiled its contents, if anything did: reads reject with it. A failure of a part is one of the whole, and the other way round. */
+  get poison(): Poison | null {
+    return this.#poison ?? this.#partPoison ?? (this.whole === null ? null : this.whole.#poison);
+  }
+
+  /** Work that made or changed its contents failed; the first failure stays. */
+  spoil(poison: Poison): void {
+    this.#poison ??= poison;
+    if (this.whole !== null) this.whole.#partPoison ??= poison;
   }
 }

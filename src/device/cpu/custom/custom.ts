@@ -1,5 +1,6 @@
 // Which routine runs a custom kernel.
 import type { CpuGenerators } from '../../../core/random/mxnetCpu.ts';
+import { sizeOf } from '../../../core/shape.ts';
 import type { CustomKernel, Operand } from '../../../ir/kernel.ts';
 import type { Heap } from '../heap.ts';
 import type { Temporaries } from '../temporaries.ts';
@@ -8,6 +9,7 @@ import { cumsum } from './cumsum.ts';
 import { gatherNd, take, takeAlong } from './gather.ts';
 import { pad } from './pad.ts';
 import { pool } from './pool.ts';
+import { poolGrad } from './poolGrad.ts';
 import { random } from './random.ts';
 import { scatterAddNd, scatterNd } from './scatter.ts';
 import { sort } from './sort.ts';
@@ -52,11 +54,20 @@ export function runCustom(
     case 'poolSum':
       pool(heap, temporaries, kernel.name, x, y, dims);
       break;
+    case 'poolMaxGrad':
+    case 'poolMaxPick':
+    case 'poolAvgGrad':
+    case 'poolSumGrad':
+      poolGrad(heap, temporaries, kernel.name, inputs, y, dims);
+      break;
     case 'sort':
       sort(heap, x, y, outputs[1], dims);
       break;
     case 'cumsum':
       cumsum(heap, temporaries, x, y, dims);
+      break;
+    case 'randomShuffle':
+      heap.i32.set(generators.shuffle(sizeOf(y.shape), dims[0] === 1), y.storage.offset / 4);
       break;
     case 'randomUniform':
     case 'randomNormal':

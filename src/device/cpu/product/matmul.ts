@@ -55,7 +55,8 @@ export function matmul(
     const to = i * M * N;
     if (!integers && M * N * K <= TINY && a.data instanceof Float32Array && b.data instanceof Float32Array)
       inSingleSteps(M, N, K, left, right, store, to);
-    else if (integers || (M > 2 && N > 2 && M * N * K > TINY)) blocked(M, N, K, left, right, store, to, integers);
+    else if (integers || (M > 2 && N > 2 && M * N * K > TINY))
+      blocked(M, N, K, left, right, store, to, integers);
     else if (right.side === 1 && N > 4) byRows(M, N, K, left, right, store, to);
     else if (left.side === 1 && N <= 2 && M > 4) byColumns(M, N, K, left, right, store, to);
     else byDots(M, N, K, left, right, store, to);
