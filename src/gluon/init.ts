@@ -1,0 +1,259 @@
+// Initialisers: how a parameter's first values are drawn. They always draw on cpu(0), so a net has the same weights on every device.
+// Formulas and defaults are those of MXNet's python/mxnet/initializer.py.
+import { bodyOf, type NDArray } from '../array/ndarray.ts';
+import { cpu } from '../core/context.ts';
+import { bytesOf } from '../core/dtype.ts';
+import { ShapeError } from '../core/errors.ts';
+import { shapeText, sizeOf, stridesOf } from '../core/shape.ts';
+import { numberArg, readArgs, wordArg } from '../ops/args.ts';
+import { drawNormal, drawUniform, full } from '../ops/creation.ts';
+import { arrayFromBytes } from '../ops/invoke.ts';
+import { astype, setStridedSlice } from '../ops/shapes.ts';
+import { orthonormal } from './orthonormal.ts';
+
+/** Copies values into an array of the same shape, whatever its dtype. */
+function assign(target: NDArray, values: NDArray): void {
+  const fitting = values.dtype === target.dtype ? values : astype(values, target.dtype);
+  setStridedSlice(target, fitting, target.shape, 0, stridesOf(target.shape));
+}
+
+function assignHost(target: NDArray, values: Float32Array<ArrayBuffer>): void {
+  assign(target, arrayFromBytes(cpu(0), 'float32', target.shape, values, 'init'));
+}
+
+function hostValues(x: NDArray): Float32Array<ArrayBuffer> {
+  const { device, storage, shape } = bodyOf(x, 'init');
+  const buffer = device.readSync({ storage, at: 0, bytes: sizeOf(shape) * bytesOf('float32'), op: 'init' });
+  if (buffer === null) throw new Error('initialisers draw on the CPU, whose values are there at once');
+  return new Float32Array(buffer);
+}
+
+/**
+ * The base of all initialisers. Extend it and override `initWeight` for one of your own.
+ *
+ * @example
+ * class Sparse extends init.Initializer {
+ *   override initWeight(_name: string, data: NDArray): void {
+ *     const drawn = nd.random.uniform(-10, 10, data.shape);
+ *     data.set([':'], drawn.mul(drawn.abs().greaterEqual(5)));
+ *   }
+ * }
+ */
+export abstract class Initializer {
+  /**
+   * Writes first values into `data`, an array of zeros on cpu(0). Arrays made meanwhile are freed afterwards.
+   * @param name the parameter's full name
+   */
+  abstract initWeight(name: string, data: NDArray): void;
+}
+
+/** From U(−scale, scale); scale 0.07. The default of `initialize()`. */
+export class Uniform extends Initializer {
+  readonly scale: number;
+
+  constructor(scale?: number | { readonly scale?: number | undefined }) {
+    super();
+    this.scale = numberArg('Uniform', readArgs('Uniform', [scale], ['scale']), 'scale', 0.07);
+  }
+
+  override initWeight(_name: string, data: NDArray): void {
+    assign(data, drawUniform(-this.scale, this.scale, data.shape, 'float32', cpu(0)));
+  }
+}
+
+/** From N(0, sigma²); sigma 0.01. */
+export class Normal extends Initializer {
+  readonly sigma: number;
+
+  constructor(sigma?: number | { readonly sigma?: number | undefined }) {
+    super();
+    this.sigma = numberArg('Normal', readArgs('Normal', [sigma], ['sigma']), 'sigma', 0.01);
+  }
+
+  override initWeight(_name: string, data: NDArray): void {
+    assign(data, drawNormal(0, this.sigma, data.shape, 'float32', cpu(0)));
+  }
+}
+
+/** One value everywhere. */
+export class Constant extends Initializer {
+  readonly value: number;
+
+  constructor(value: number | { readonly value: number }) {
+    super();
+    this.value = numberArg('Constant', readArgs('Constant', [value], ['value']), 'value');
+  }
+
+  override initWeight(_name: string, data: NDArray): void {
+    assign(data, full(data.shape, this.value, { ctx: cpu(0) }));
+  }
+}
+
+/** Zeros. */
+export class Zero extends Initializer {
+  override initWeight(): void {}
+}
+
+/** Ones. */
+export class One extends Constant {
+  constructor() {
+    super(1);
+  }
+}
+
+/** What divides the magnitude in `Xavier`: inputs, outputs, or their mean. */
+export type FactorType = 'avg' | 'in' | 'out';
+
+/** Options of `Xavier`. */
+export interface XavierOptions {
+  /** 'uniform' by default. */
+  readonly rndType?: 'uniform' | 'gaussian' | undefined;
+  /** 'avg' by default. */
+  readonly factorType?: FactorType | undefined;
+  /** 3 by default. */
+  readonly magnitude?: number | undefined;
+}
+
+/**
+ * Keeps the variance of signals through a layer: U(−s, s) or N(0, s²) with s = √(magnitude / factor), factor the mean of fanIn and fanOut, or
+ * one of them. fanIn = shape[1]·∏shape[2:], fanOut = shape[0]·∏shape[2:]. Glorot & Bengio, 2010.
+ *
+ * @throws ShapeError for a parameter with fewer than two axes
+ * @example net.initialize(new init.Xavier({ rndType: 'gaussian', factorType: 'in', magnitude: 2 }))
+ */
+export class Xavier extends Initializer {
+  readonly rndType: 'uniform' | 'gaussian';
+  readonly factorType: FactorType;
+  readonly magnitude: number;
+
+  constructor(options?: XavierOptions) {
+    super();
+    const values = readArgs('Xavier', [options], [], ['rndType', 'factorType', 'magnitude']);
+    this.rndType = wordArg('Xavier', values, 'rndType', ['uniform', 'gaussian'], 'uniform');
+    this.factorType = wordArg('Xavier', values, 'factorType', ['avg', 'in', 'out'], 'avg');
+    this.magnitude = numberArg('Xavier', values, 'magnitude', 3);
+  }
+
+  override initWeight(name: string, data: NDArray): void {
+    const { shape } = data;
+    if (shape.length < 2)
+      throw new ShapeError(
+        `expected ${name} to have at least two axes, received ${shapeText(shape)}. Give that parameter an initializer of its own, e.g. init: 'zeros'.`,
+        { op: this.constructor.name },
+      );
+    const area = sizeOf(shape.slice(2));
+    const [fanIn, fanOut] = [shape[1] * area, shape[0] * area];
+    const factor =
+      this.factorType === 'avg' ? (fanIn + fanOut) / 2 : this.factorType === 'in' ? fanIn : fanOut;
+    const scale = Math.sqrt(this.magnitude / factor);
+    assign(
+      data,
+      this.rndType === 'uniform'
+        ? drawUniform(-scale, scale, shape, 'float32', cpu(0))
+        : drawNormal(0, scale, shape, 'float32', cpu(0)),
+    );
+  }
+}
+
+/** For layers followed by PReLU of the given slope: gaussian `Xavier` with magnitude 2 / (1 + slope²); slope 0.25. He et al., 2015. */
+export class MSRAPrelu extends Xavier {
+  readonly slope: number;
+
+  constructor(options?: {
+    readonly factorType?: FactorType | undefined;
+    readonly slope?: number | undefined;
+  }) {
+    const values = readArgs('MSRAPrelu', [options], [], ['factorType', 'slope']);
+    const slope = numberArg('MSRAPrelu', values, 'slope', 0.25);
+    super({
+      rndType: 'gaussian',
+      factorType: wordArg<FactorType>('MSRAPrelu', values, 'factorType', ['avg', 'in', 'out'], 'avg'),
+      magnitude: 2 / (1 + slope ** 2),
+    });
+    this.slope = slope;
+  }
+}
+
+/**
+ * Orthonormal rows (or columns, where there are more rows), times `scale` 1.414, of the array folded to (shape[0], the rest). Found by
+ * orthonormalising a drawn matrix. Saxe et al., 2013.
+ */
+export class Orthogonal extends Initializer {
+  readonly scale: number;
+  readonly randType: 'uniform' | 'normal';
+
+  constructor(
+    scale?:
+      | number
+      | {
+          readonly scale?: number | undefined;
+          readonly randType?: 'uniform' | 'normal' | undefined;
+        },
+    options?: { readonly randType?: 'uniform' | 'normal' | undefined },
+  ) {
+    super();
+    const values = readArgs('Orthogonal', [scale, options], ['scale'], ['randType']);
+    // biome-ignore lint/suspicious/noApproximativeNumericConstant: MXNet's default, these digits and no more
+    this.scale = numberArg('Orthogonal', values, 'scale', 1.414);
+    this.randType = wordArg('Orthogonal', values, 'randType', ['uniform', 'normal'], 'uniform');
+  }
+
+  override initWeight(name: string, data: NDArray): void {
+    const { shape } = data;
+    if (shape.length < 1)
+      throw new ShapeError(`expected ${name} to have axes, received (). Use another initializer.`, {
+        op: 'Orthogonal',
+      });
+    const rows = shape[0];
+    const drawn =
+      this.randType === 'uniform'
+        ? drawUniform(-1, 1, shape, 'float32', cpu(0))
+        : drawNormal(0, 1, shape, 'float32', cpu(0));
+    assignHost(data, orthonormal(hostValues(drawn), rows, sizeOf(shape.slice(1)), this.scale));
+  }
+}
+
+/** The weights of bilinear upsampling by a transposed convolution: shape (…, …, height, width). */
+export class Bilinear extends Initializer {
+  override initWeight(name: string, data: NDArray): void {
+    const { shape } = data;
+    if (shape.length !== 4)
+      throw new ShapeError(
+        `expected ${name} to have four axes, received ${shapeText(shape)}. It serves Conv2DTranspose.`,
+        {
+          op: 'Bilinear',
+        },
+      );
+    const [, , height, width] = shape;
+    const factor = Math.ceil(width / 2);
+    const centre = (2 * factor - 1 - (factor % 2)) / (2 * factor);
+    const values = Float32Array.from({ length: sizeOf(shape) }, (_, i) => {
+      const x = i % width;
+      const y = Math.floor(i / width) % height;
+      return (1 - Math.abs(x / factor - centre)) * (1 - Math.abs(y / factor - centre));
+    });
+    assignHost(data, values);
+  }
+}
+
+/** For an LSTM's bias (four gates i f g o, stacked): zeros, and `forgetBias` (1) for the forget gate. Jozefowicz et al., 2015. */
+export class LSTMBias extends Initializer {
+  readonly forgetBias: number;
+
+  constructor(forgetBias?: number | { readonly forgetBias?: number | undefined }) {
+    super();
+    this.forgetBias = numberArg(
+      'LSTMBias',
+      readArgs('LSTMBias', [forgetBias], ['forgetBias']),
+      'forgetBias',
+      1,
+    );
+  }
+
+  override initWeight(_name: string, data: NDArray): void {
+    const gate = Math.floor(data.shape[0] / 4);
+    const values = new Float32Array(data.size);
+    values.fill(this.forgetBias, gate, 2 * gate);
+    assignHost(data, values);
+  }
+}

@@ -1,0 +1,132 @@
+// What a block keeps beside its fields. A block is a closure, so its state hangs on it by a WeakMap: block.ts fills it, tree.ts and call.ts read it.
+import { ArgumentError } from '../core/errors.ts';
+import type { NameScope, Names } from './naming.ts';
+import type { Parameter } from './parameter.ts';
+import type { ParameterDict } from './parameterDict.ts';
+
+/** What the machinery behind blocks asks of one; `Block` in block.ts is the whole. */
+export interface AnyBlock {
+  forward(...inputs: never[]): unknown;
+  inferShape(...inputs: never[]): void;
+  fileName(field: string): string;
+}
+
+/** A hook and whether the arrays it sees may be kept by it. */
+export interface Hook<F> {
+  readonly run: F;
+  /** False for the library's own hooks, which look at shapes only. */
+  readonly keeps: boolean;
+}
+
+/** Called before a block's forward. */
+export type AnyPreHook = (block: AnyBlock, inputs: readonly unknown[]) => void;
+/** Called after a block's forward. */
+export type AnyHook = (block: AnyBlock, inputs: readonly unknown[], output: unknown) => void;
+
+/** What `hybridize` was last told. */
+export interface HybridFlags {
+  readonly active: boolean;
+  readonly staticAlloc: boolean;
+  readonly staticShape: boolean;
+}
+
+/** A child added by `registerChild`, and how many children there were before. */
+export interface ExplicitChild {
+  readonly child: AnyBlock;
+  readonly after: number;
+}
+
+export class BlockState {
+  readonly block: AnyBlock;
+  /** The class's name, which minifiers of the library leave alone. */
+  readonly className: string;
+  /** A layer of the library that computes by operations: their errors are its errors. */
+  readonly leaf: boolean;
+  /** A chain of children: summaries pass it over, its errors are its children's. */
+  readonly isContainer: boolean;
+  /** A class of the user's: arrays on its fields outlive a call. */
+  readonly custom: boolean;
+  prefix = '';
+  name = '';
+  /** Parameters made by `params.get` and those of fields. */
+  params: ParameterDict | undefined;
+  readonly counters = new Map<string, number>();
+  readonly explicit = new Map<string, ExplicitChild>();
+  /** The parameter that each field held when they were last looked at. */
+  readonly fields = new Map<string, Parameter>();
+  readonly preHooks: Hook<AnyPreHook>[] = [];
+  readonly hooks: Hook<AnyHook>[] = [];
+  hybrid: HybridFlags = { active: false, staticAlloc: false, staticShape: false };
+  /** The count of deferrals at which no parameter of this block waited. */
+  checked = -1;
+  /** Its `inferShape` is being asked by the call path, not by the user. */
+  inferring = false;
+  /** The block that it ran in last; it and all `parents` were found to hold this block (or told that they do not). */
+  parent: BlockState | undefined;
+  readonly parents = new WeakSet<BlockState>();
+  /** Names this block's call in the error of an array that it freed. */
+  readonly label = (): string =>
+    this.name === '' ? `the call of a ${this.className}` : `the call of ${this.name} (${this.className})`;
+
+  constructor(block: AnyBlock, type: BlockClass) {
+    this.block = block;
+    this.className = classNameOf(type);
+    this.custom = !Object.hasOwn(type, 'kind');
+    this.leaf = !this.custom && type.role === 'layer';
+    this.isContainer = type.role === 'container';
+  }
+
+  setNames(names: Names): void {
+    this.prefix = names.prefix;
+    this.name = names.prefix.replace(/_$/, '');
+    this.params = names.params;
+  }
+
+  get scope(): NameScope {
+    return { prefix: this.prefix, params: paramsOf(this), counters: this.counters };
+  }
+}
+
+/** The static side of block classes: the library's own say their name and what they are. */
+export interface BlockClass {
+  readonly name: string;
+  readonly kind?: string | undefined;
+  readonly role?: BlockRole | undefined;
+}
+
+/** A layer computes by operations, whose errors are its own; a container runs its children one after the other. */
+export type BlockRole = 'block' | 'layer' | 'container';
+
+/** A class's name; the library's classes carry theirs, so that a page's minifier cannot change what is printed. */
+function classNameOf(type: BlockClass): string {
+  return Object.hasOwn(type, 'kind') && type.kind !== undefined
+    ? type.kind
+    : type.name === ''
+      ? 'Block'
+      : type.name;
+}
+
+const states = new WeakMap<object, BlockState>();
+
+export function addState(state: BlockState): void {
+  states.set(state.block, state);
+}
+
+/** Whether a value is a block. */
+export function isBlock(value: unknown): value is AnyBlock {
+  return typeof value === 'function' && states.has(value);
+}
+
+export function stateOf(block: AnyBlock): BlockState {
+  const state = states.get(block);
+  if (state === undefined)
+    throw new ArgumentError('expected a block, received something else. Make blocks with new.', {
+      op: 'Block',
+    });
+  return state;
+}
+
+export function paramsOf(state: BlockState): ParameterDict {
+  if (state.params === undefined) throw new Error('a block is named by its constructor');
+  return state.params;
+}
