@@ -71,6 +71,15 @@ let escape: (array: NDArray, scope: Scope) => void;
 /** @internal Says whose memory it is, for `memoryInfo().userBytes`. */
 export let setOwner: (array: NDArray, owner: 'user' | 'library') => void;
 
+/** @internal Gives an array the memory of another of the same type, in place of its own. */
+export let adoptStorage: (array: NDArray, source: NDArray) => void;
+
+/** @internal What autograd has noted on an array; undefined for nothing. */
+export let tapeOf: (array: NDArray) => unknown;
+
+/** @internal */
+export let setTape: (array: NDArray, value: unknown) => void;
+
 const internal: unique symbol = Symbol('webgluon.internal');
 
 export interface NDArray extends NDArrayMethods {}
@@ -92,6 +101,8 @@ export class NDArray {
   readonly context: Context;
   #body: Body | null;
   #freedBy: (() => string) | undefined;
+  /** Autograd's: where this array stands on the tape. */
+  #tape: unknown;
 
   /** @internal */
   constructor(key: typeof internal, context: Context, body: unknown) {
@@ -176,6 +187,19 @@ export class NDArray {
         outer.made.push(array);
         if (!outer.library) body.setUser(true);
       }
+    };
+    tapeOf = (array) => array.#tape;
+    setTape = (array, value) => {
+      array.#tape = value;
+    };
+    adoptStorage = (array, source) => {
+      const [before, from] = [array.#body, source.#body];
+      if (before === null || from === null) return;
+      const body = new Body(from.device, from.storage, from.dtype, from.shape);
+      body.setUser(before.user);
+      array.#body = body;
+      before.release();
+      dropped.register(array, body);
     };
     setOwner = (array, owner) => array.#body?.setUser(owner === 'user');
   }

@@ -13,6 +13,7 @@ import {
 import { e } from '../ir/expr.ts';
 import type { Operand } from '../ir/kernel.ts';
 import { customKernel, elementwiseKernel } from '../ir/kernel.ts';
+import { composed } from '../ops/composed.ts';
 import { arange, full } from '../ops/creation.ts';
 import { gatherNd, take } from '../ops/indexing.ts';
 import { invokeInto } from '../ops/invoke.ts';
@@ -251,6 +252,7 @@ const setPlacesOp = defineOp<object>({
     emit.run(identity, [value as Operand], [values]);
     emit.run(scatter, [values, at_], [to], [count, 1, 1, sizeOf(to.shape)]);
   },
+  grad: 'it writes in place, which is refused while recording',
 });
 
 /** x[index] = value, in x's own memory; the value broadcasts and is converted to x's dtype. Returns x. */
@@ -259,34 +261,22 @@ export function set(x: NDArray, index: Index | readonly Index[], value: Value): 
   const list: readonly Index[] = Array.isArray(index) ? (index as readonly Index[]) : [index as Index];
   const parts = parse('set', x, list);
   const region = regionOf(x, parts);
-  const own = !(value instanceof NDArray);
-  const source =
-    typeof value === 'number' || typeof value === 'boolean'
-      ? full([1], Number(value), { ctx: x.context, dtype: x.dtype })
-      : value instanceof NDArray
-        ? value
-        : makeArray(value as ArraySource, { ctx: x.context, dtype: x.dtype });
-  try {
+  return composed(() => {
+    const source =
+      typeof value === 'number' || typeof value === 'boolean'
+        ? full([1], Number(value), { ctx: x.context, dtype: x.dtype })
+        : value instanceof NDArray
+          ? value
+          : makeArray(value as ArraySource, { ctx: x.context, dtype: x.dtype });
     if (region.lists.length === 0) {
-      const shape = region.shape.length === 0 && x.ndim > 0 ? [1] : region.shape;
-      return setStridedSlice(
-        x,
-        source,
-        asShape(shape),
-        region.offset,
-        region.shape.length === 0 && x.ndim > 0 ? [1] : region.strides,
-      );
+      const single = region.shape.length === 0 && x.ndim > 0;
+      const [shape, strides] = single ? [[1], [1]] : [region.shape, region.strides];
+      return setStridedSlice(x, source, asShape(shape), region.offset, strides);
     }
+    // where each chosen element lies, as its place in row-major order
     const places = reshape(arange(x.size, { ctx: x.context, dtype: 'int32' }), x.shape);
     const chosen = at(places, list);
-    try {
-      const fitted = source.size === 1 && source.ndim > chosen.ndim ? reshape(source, [1]) : source;
-      return invokeInto(setPlacesOp, x, [chosen, fitted], {});
-    } finally {
-      places.dispose();
-      chosen.dispose();
-    }
-  } finally {
-    if (own) source.dispose();
-  }
+    const fitted = source.size === 1 && source.ndim > chosen.ndim ? reshape(source, [1]) : source;
+    return invokeInto(setPlacesOp, x, [chosen, fitted], {});
+  });
 }

@@ -11,5 +11,5 @@ import { deviceOf } from '../device/registry.ts';
  * @throws GpuUnavailableError for a GPU that is not open
  */
 export function memoryInfo(ctx?: Context): MemoryInfo {
-  return deviceOf(checkContext(ctx, 'memoryInfo')).memory();
+  return deviceOf(checkContext(ctx, 'memoryInfo'), 'memoryInfo').memory();
 }

@@ -1,5 +1,7 @@
 // Which functions are methods of NDArray: those that take an array first. Types derive from the functions' own; nothing is written twice.
 import { NDArray } from '../array/ndarray.ts';
+import type { BackwardOptions } from '../autograd/api.ts';
+import type { GradReq } from '../autograd/mode.ts';
 import type { TypedArray } from '../core/dtype.ts';
 import * as activation from '../ops/activation.ts';
 import * as binary from '../ops/binary.ts';
@@ -11,6 +13,7 @@ import { batchDot, dot, matmul } from '../ops/product.ts';
 import * as reduce from '../ops/reduce.ts';
 import * as shapes from '../ops/shapes.ts';
 import * as unary from '../ops/unary.ts';
+import { attachGrad, backward, gradOf } from './gradients.ts';
 import { at, type Index, set, type Value } from './indexing.ts';
 import { array, asscalar, type DataOf, data, type Nested, print, text } from './reading.ts';
 import { asInContext, copyto, toCpu } from './transfer.ts';
@@ -95,6 +98,9 @@ const table = {
   toCpu,
 };
 
+/** All functions of an array by name: what `nn.Lambda('relu')` can name. */
+export const arrayFunctions: Readonly<Record<string, unknown>> = table;
+
 type Method<F> = F extends (x: never, ...rest: infer R) => infer Y ? (...rest: R) => Y : never;
 type Table = typeof table;
 type Derived = { [K in Exclude<keyof Table, 'topk'>]: Method<Table[K]> };
@@ -103,6 +109,12 @@ type Derived = { [K in Exclude<keyof Table, 'topk'>]: Method<Table[K]> };
 export interface NDArrayMethods extends Derived, Iterable<NDArray> {
   /** The transpose: axes reversed. Copies. */
   readonly T: NDArray;
+  /** The gradient, zeros before the first `backward`; throws AutogradError before `attachGrad`. */
+  readonly grad: NDArray;
+  /** Asks for gradients by this array, into `x.grad`. */
+  attachGrad(gradReq?: GradReq | { readonly gradReq?: GradReq | undefined }): void;
+  /** Computes the gradients of this array's sum, or weighted by `outGrad`, into those of all variables it came from. */
+  backward(outGrad?: NDArray | null | BackwardOptions, options?: BackwardOptions): void;
   /** The `k` greatest along an axis; see `nd.topk`. */
   topk<R extends TopkReturn = 'indices'>(
     k?: number | ({ readonly k?: number | undefined } & TopkOptions<R>),
@@ -180,12 +192,20 @@ define('at', function (this: NDArray, ...index: Index[]) {
 define('set', function (this: NDArray, index: Index | readonly Index[], value: Value) {
   return set(this, index, value);
 } as (this: NDArray, ...rest: never[]) => unknown);
+function* itself(this: NDArray): Generator<NDArray> {
+  yield this;
+}
 define(Symbol.iterator, function* (this: NDArray) {
   if (this.ndim === 0)
     throw new TypeError(
       '[NDArray] expected an array with at least one axis to iterate over, received one without. Use await x.asscalar().',
     );
-  for (let i = 0; i < this.shape[0]; i++) yield at(this, [i]);
+  for (let i = 0; i < this.shape[0]; i++) {
+    const row = at(this, [i]);
+    // an element of a vector is a vector of one element: it is its own row, else whoever walks down (deep equality in test runners) never ends
+    if (this.ndim === 1) Object.defineProperty(row, Symbol.iterator, { value: itself });
+    yield row;
+  }
 });
 define(Symbol.toPrimitive, toPrimitive as (this: NDArray, ...rest: never[]) => unknown);
 // console.log in Node and Bun, and in Deno
@@ -193,6 +213,19 @@ for (const name of ['nodejs.util.inspect.custom', 'Deno.customInspect'])
   define(Symbol.for(name), function (this: NDArray) {
     return text(this);
   });
+for (const [name, f] of Object.entries({ attachGrad, backward }) as [
+  string,
+  (x: NDArray, ...rest: unknown[]) => unknown,
+][])
+  define(name, function (this: NDArray, ...rest: unknown[]) {
+    return f(this, ...rest);
+  });
+Object.defineProperty(NDArray.prototype, 'grad', {
+  get(this: NDArray) {
+    return gradOf(this);
+  },
+  configurable: true,
+});
 Object.defineProperty(NDArray.prototype, 'T', {
   get(this: NDArray) {
     return transpose(this);

@@ -10,7 +10,7 @@ import { astype, copy, setStridedSlice } from '../ops/shapes.ts';
 
 function move(x: NDArray, context: Context, op: string): NDArray {
   const { device, storage, dtype, shape } = bodyOf(x, op);
-  const target = deviceOf(context);
+  const target = deviceOf(context, op);
   if (target === device) {
     if (x.context === context) return copy(x);
     // cpu(1) is the same memory as cpu(0) under another name

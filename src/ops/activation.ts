@@ -3,6 +3,7 @@ import type { NDArray } from '../array/ndarray.ts';
 import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
 import { numberArg, readArgs, wordArg } from './args.ts';
+import { composed } from './composed.ts';
 import { unary as define, elementwiseOp, parametric, type Unary } from './elementwise.ts';
 import { invoke } from './invoke.ts';
 import { expandToAxis } from './shapes.ts';
@@ -16,7 +17,13 @@ const sigmoidExpr = (x: Expr): Expr => e.div(1, e.add(1, e.exp(e.neg(x))));
 const softreluExpr = (x: Expr): Expr => e.add(e.max(x, 0), e.log1p(e.exp(e.neg(e.abs(x)))));
 
 /** max(x, 0); lets NaN through. */
-export const relu: Unary = define('relu', 'activation', (x) => e.max(x, 0), false);
+export const relu: Unary = define(
+  'relu',
+  'activation',
+  (x) => e.max(x, 0),
+  false,
+  (x) => e.select(e.gt(x, 0), 1, 0),
+);
 /** 1 / (1 + e^−x). */
 export const sigmoid: Unary = unary('sigmoid', sigmoidExpr);
 /** log(1 + eˣ), MXNet's softrelu (softplus elsewhere). */
@@ -93,8 +100,8 @@ export function smoothL1(x: NDArray, scalar?: number | { readonly scalar?: numbe
 
 /** x above zero, alpha·x below, with one alpha for all or one per channel (axis 1). */
 export function prelu(x: NDArray, alpha: NDArray): NDArray {
-  const fitted = alpha.size === 1 || alpha.ndim !== 1 || x.ndim < 2 ? alpha : expandToAxis(alpha, 1, x.ndim);
-  return invoke(preluOp, [x, fitted], { scalars: [] });
+  if (alpha.size === 1 || alpha.ndim !== 1 || x.ndim < 2) return invoke(preluOp, [x, alpha], { scalars: [] });
+  return composed(() => invoke(preluOp, [x, expandToAxis(alpha, 1, x.ndim)], { scalars: [] }));
 }
 
 /** What `leakyReLU` can compute below zero. */

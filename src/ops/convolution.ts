@@ -1,4 +1,5 @@
-// Convolution and its transpose over one to three spatial axes, channels first. Both run the tiled product through its convolution forms.
+// Convolution and its transpose over one to three spatial axes, channels first. They and the gradient by the weight run the tiled product through its
+// convolution forms; the gradients of all three are again among the three.
 import type { NDArray } from '../array/ndarray.ts';
 import { ShapeError } from '../core/errors.ts';
 import { asShape, describe, shapeText } from '../core/shape.ts';
@@ -7,7 +8,7 @@ import { productKernel } from '../ir/kernel.ts';
 import { booleanArg, integerArg, readArgs } from './args.ts';
 import { requireFloat, requireSameDType } from './elementwise.ts';
 import { invoke } from './invoke.ts';
-import type { TensorType } from './op.ts';
+import type { GradContext, Keeps, Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
 
 const FAMILY = 'convolution';
@@ -45,6 +46,8 @@ interface ConvAttrs {
   readonly groups: number;
   /** Transposed only: what is added to the output's extents. */
   readonly adj: readonly number[];
+  /** The result's spatial extents, where they do not follow from the rest: in gradients. */
+  readonly extents?: readonly number[] | undefined;
 }
 
 /** `spatial` extents as three, with `lead` in front where there are fewer. */
@@ -109,10 +112,46 @@ const backward = [
   pick(true, 'convGradData', 'deconvolution'),
 ] as const;
 
-const convolutionOp = defineOp<ConvAttrs>({
+const gradWeight = productKernel('convolutionGradWeight', 'convGradWeight');
+
+/** A bilinear form's gradient by one factor reads the other. */
+const keepOther = (_: ConvAttrs, wants: (i: number) => boolean): Keeps => ({
+  inputs: [...(wants(1) ? [0] : []), ...(wants(0) ? [1] : [])],
+});
+
+/** The gradient by a bias: the sum over all but the channels. */
+function biasGradient(c: GradContext<ConvAttrs>): NDArray | null {
+  if (c.count < 3 || !c.wants(2)) return null;
+  const dy = c.dy();
+  const axes = dy.shape.flatMap((_, i) => (i === 1 ? [] : [i]));
+  return c.f.reshape(c.f.sum(dy, axes), c.xType(2).shape);
+}
+
+/** The gradient of a convolution of x (N, C, i) by its weight, from dy (N, O, o): (O, C / groups, k). */
+const gradWeightOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
+  name: 'convolutionGradWeight',
+  family: FAMILY,
+  infer([dy, x], { groups, extents = [] }) {
+    const [above, data] = [dy as TensorType, x as TensorType];
+    return [{ shape: asShape([above.shape[1], data.shape[1] / groups, ...extents]), dtype: data.dtype }];
+  },
+  run(emit, inputs, y, attrs) {
+    const [dy, x] = [(inputs[0] as Operand).shape, (inputs[1] as Operand).shape];
+    const kernel = (y[0] as Operand).shape.slice(2);
+    const dims = convDims(x[0] as number, x[1] as number, dy[1] as number, attrs, x.slice(2), dy.slice(2), kernel);
+    emit.run(gradWeight, inputs, y, dims);
+  },
+  keeps: keepOther,
+  grad: (c) => [
+    c.wants(0) ? invoke(convolutionOp, [c.x(1), c.dy()], { ...c.attrs, extents: c.xType(0).shape.slice(2) }) : null,
+    c.wants(1) ? invoke(deconvolutionOp, [c.x(0), c.dy()], { ...c.attrs, extents: c.xType(1).shape.slice(2) }) : null,
+  ],
+});
+
+const convolutionOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
   name: 'convolution',
   family: FAMILY,
-  infer([x, w, bias], { stride, dilate, pad, groups }) {
+  infer([x, w, bias], { stride, dilate, pad, groups, extents }) {
     const [data, weight] = [x as TensorType, w as TensorType];
     checkData('convolution', data, weight);
     const [channels, inGroup, ...kernel] = weight.shape;
@@ -123,6 +162,7 @@ const convolutionOp = defineOp<ConvAttrs>({
       );
     checkBias('convolution', data, bias, channels as number);
     const out = data.shape.slice(2).map((d, i) => {
+      if (extents !== undefined) return extents[i] as number;
       const reach = (dilate[i] as number) * ((kernel[i] as number) - 1) + 1;
       const padded = d + 2 * (pad[i] as number);
       if (padded < reach)
@@ -140,6 +180,12 @@ const convolutionOp = defineOp<ConvAttrs>({
     const dims = convDims(x[0] as number, x[1] as number, w[0] as number, attrs, x.slice(2), out, w.slice(2));
     emit.run(forward[inputs.length > 2 ? 1 : 0], inputs, y, dims);
   },
+  keeps: keepOther,
+  grad: (c) => [
+    c.wants(0) ? invoke(deconvolutionOp, [c.dy(), c.x(1)], { ...c.attrs, extents: c.xType(0).shape.slice(2) }) : null,
+    c.wants(1) ? invoke(gradWeightOp, [c.dy(), c.x(0)], { ...c.attrs, extents: c.xType(1).shape.slice(2) }) : null,
+    biasGradient(c),
+  ],
 });
 
 /** Options of `convolution`. */
@@ -207,10 +253,10 @@ export function convolution(
   return invoke(convolutionOp, without ? [x, weight] : [x, weight, bias as NDArray], attrs);
 }
 
-const deconvolutionOp = defineOp<ConvAttrs>({
+const deconvolutionOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
   name: 'deconvolution',
   family: FAMILY,
-  infer([x, w, bias], { stride, dilate, pad, groups, adj }) {
+  infer([x, w, bias], { stride, dilate, pad, groups, adj, extents }) {
     const [data, weight] = [x as TensorType, w as TensorType];
     checkData('deconvolution', data, weight);
     const [inChannels, perGroup, ...kernel] = weight.shape;
@@ -222,6 +268,7 @@ const deconvolutionOp = defineOp<ConvAttrs>({
     const channels = (perGroup as number) * groups;
     checkBias('deconvolution', data, bias, channels);
     const out = data.shape.slice(2).map((d, i) => {
+      if (extents !== undefined) return extents[i] as number;
       const extent =
         (stride[i] as number) * (d - 1) +
         (dilate[i] as number) * ((kernel[i] as number) - 1) +
@@ -252,6 +299,12 @@ const deconvolutionOp = defineOp<ConvAttrs>({
     );
     emit.run(backward[inputs.length > 2 ? 1 : 0], inputs, y, dims);
   },
+  keeps: keepOther,
+  grad: (c) => [
+    c.wants(0) ? invoke(convolutionOp, [c.dy(), c.x(1)], { ...c.attrs, extents: c.xType(0).shape.slice(2) }) : null,
+    c.wants(1) ? invoke(gradWeightOp, [c.x(0), c.dy()], { ...c.attrs, extents: c.xType(1).shape.slice(2) }) : null,
+    biasGradient(c),
+  ],
 });
 
 /**

@@ -40,6 +40,7 @@ function maker(name: string, expr: Parameters<typeof elementwiseKernel>[2]): Op<
     family: FAMILY,
     infer: (_, { shape, dtype }) => [{ shape, dtype }],
     run: (emit, _, y, { scalars }) => emit.run(kernel, [], y, undefined, scalars),
+    grad: 'it reads no array',
   });
 }
 
@@ -210,6 +211,7 @@ const eyeOp = defineOp<{ readonly shape: Shape; readonly k: number; readonly dty
     emit.run(one, [], [single]);
     emit.run(stridedCopy, [single], y, [1, 0, row * columns + column, count, 0, columns + 1]);
   },
+  grad: 'it reads no array',
 });
 
 /** Ones on the k-th diagonal of an N × M matrix (M = N by default), zeros elsewhere. */
@@ -258,6 +260,7 @@ function sampler(name: 'randomUniform' | 'randomNormal' | 'randomInt'): Op<MakeA
     run(emit, _, y, { scalars }) {
       if (sizeOf((y[0] as Operand).shape) > 0) emit.run(kernel, [], y, undefined, scalars);
     },
+    grad: 'a random draw depends on no array',
   });
 }
 
@@ -271,6 +274,7 @@ const shuffleOp = defineOp<{ readonly count: number; readonly vector: boolean }>
   family: 'random',
   infer: (_, { count }) => [{ shape: asShape([count]), dtype: 'int32' }],
   run: (emit, _, y, { vector }) => emit.run(shuffleKernel, [], y, [vector ? 1 : 0]),
+  grad: 'a random draw depends on no array',
 });
 
 /** A random order of `count` rows, int32; `vector` for arrays of one axis, which MXNet shuffles in another way. */

@@ -4,6 +4,7 @@ import { NDArray } from '../array/ndarray.ts';
 import { isFloat } from '../core/dtype.ts';
 import { ArgumentError, DTypeError } from '../core/errors.ts';
 import { broadcastShapes, describe } from '../core/shape.ts';
+import { chain, differentiate, inputsOf, renumber } from '../ir/differentiate.ts';
 import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
 import { elementwiseKernel } from '../ir/kernel.ts';
@@ -37,47 +38,123 @@ export function requireSameDType(op: string, a: TensorType, b: TensorType): void
     );
 }
 
+/** What an elementwise operation may say of itself. */
+export interface ElementwiseOptions {
+  /** Refuses dtypes that are not floating point. */
+  readonly float?: boolean | undefined;
+  readonly inPlace?: boolean | undefined;
+  /** Input 0 is a condition: of any dtype, and without a gradient. */
+  readonly condition?: boolean | undefined;
+  /** d expr / d input i, where it is not what the rules of differentiation give. */
+  readonly derivatives?: readonly Expr[] | undefined;
+  /** The name errors give, where it is not the operation's. */
+  readonly callee?: string | undefined;
+  /** Why there is no gradient. */
+  readonly flat?: string | undefined;
+}
+
+/** How one input's gradient is made: the upper gradient itself, or an operation over some inputs and it. */
+interface InputGradient {
+  readonly uses: readonly number[];
+  readonly op: Op<ScalarAttrs> | null;
+}
+
+/** The gradients of an expression by its inputs: each one expression again, made when it is first wanted. */
+function gradientsOf(
+  name: string,
+  inputs: number,
+  expr: Expr,
+  options: ElementwiseOptions,
+): (InputGradient | null)[] {
+  return Array.from({ length: inputs }, (_, i) => {
+    if (i === 0 && options.condition === true) return null;
+    const derivative = options.derivatives?.[i] ?? differentiate(expr, i);
+    if (derivative.kind === 'const' && derivative.value === 0) return null;
+    const above = e.input(inputs);
+    const product = chain(derivative, above);
+    if (product === above) return { uses: [], op: null };
+    const uses = inputsOf(product);
+    const condition = options.condition === true && uses[0] === 0;
+    const places = new Map(uses.map((index, place) => [index, place]));
+    const op = elementwiseOp(`${name}Grad${i}`, 'gradient', uses.length, renumber(product, places), {
+      condition,
+    });
+    return { uses, op };
+  });
+}
+
 /**
- * Defines an elementwise operation over broadcast inputs of one dtype.
- * @param scalars how many run-time scalars the expression reads
+ * Defines an elementwise operation over broadcast inputs of one dtype. Its gradient follows from the expression.
  */
 export function elementwiseOp(
   name: string,
   family: string,
   inputs: number,
   expr: Expr,
-  options: { readonly float?: boolean; readonly inPlace?: boolean } = {},
+  options: ElementwiseOptions = {},
 ): Op<ScalarAttrs> {
-  const kernel = elementwiseKernel(name, inputs, expr);
-  const float = options.float ?? false;
+  const { float = false, condition = false, inPlace, flat, callee = name } = options;
+  const typed = condition ? 1 : 0;
+  const kernel = elementwiseKernel(name, inputs, expr, typed);
+  let gradients: (InputGradient | null)[] | undefined;
+  const gradientsNow = (): (InputGradient | null)[] =>
+    (gradients ??= gradientsOf(name, inputs, expr, options));
   return defineOp<ScalarAttrs>({
     name,
     family,
-    inPlace: options.inPlace,
+    inPlace,
     infer(x) {
-      const first = x[0] as TensorType;
-      if (float) requireFloat(name, first);
+      const first = x[typed] as TensorType;
+      if (float) requireFloat(callee, first);
       if (inputs === 1) return [{ shape: first.shape, dtype: first.dtype }];
-      let shape = first.shape;
-      for (let i = 1; i < x.length; i++) {
+      let { shape } = first;
+      for (let i = 0; i < x.length; i++) {
+        if (i === typed) continue;
         const other = x[i] as TensorType;
-        requireSameDType(name, first, other);
-        shape = broadcastShapes(shape, other.shape, name);
+        if (i > typed) requireSameDType(callee, first, other);
+        shape = broadcastShapes(shape, other.shape, callee);
       }
       return [{ shape, dtype: first.dtype }];
     },
     run(emit, x, y, attrs) {
       emit.run(kernel, x, y, undefined, attrs.scalars);
     },
+    keeps(_, wants) {
+      const used = gradientsNow().flatMap((g, i) => (g !== null && wants(i) ? g.uses : []));
+      return { inputs: used.filter((i) => i < inputs) };
+    },
+    grad:
+      flat ??
+      ((c) =>
+        gradientsNow().map((gradient, i) => {
+          if (gradient === null || !c.wants(i)) return null;
+          const { op, uses } = gradient;
+          const whole =
+            op === null
+              ? c.dy()
+              : invoke(
+                  op,
+                  uses.map((u) => (u === inputs ? c.dy() : c.x(u))),
+                  c.attrs,
+                );
+          return c.f.sumTo(whole, c.xType(i).shape);
+        })),
   });
 }
 
 /** A function of one array, element by element. */
 export type Unary = (x: NDArray) => NDArray;
 
-/** Defines a function of one array. `float` (the default) refuses integers and bools. */
-export function unary(name: string, family: string, f: (x: Expr) => Expr, float = true): Unary {
-  const op = elementwiseOp(name, family, 1, f(e.input(0)), { float });
+/** Defines a function of one array. `float` (the default) refuses integers and bools; `derivative` where the rules give another. */
+export function unary(
+  name: string,
+  family: string,
+  f: (x: Expr) => Expr,
+  float = true,
+  derivative?: (x: Expr) => Expr,
+): Unary {
+  const x0 = e.input(0);
+  const op = elementwiseOp(name, family, 1, f(x0), { float, derivatives: derivative && [derivative(x0)] });
   return (x) => invoke(op, [x], NO_SCALARS);
 }
 
@@ -112,7 +189,7 @@ export function binary(
   name: string,
   family: string,
   f: (a: Expr, b: Expr) => Expr,
-  options: { readonly float?: boolean; readonly inPlace?: boolean } = {},
+  options: ElementwiseOptions = {},
 ): BinaryForms {
   const [a, b, s] = [e.input(0), e.input(1), e.scalar(0)];
   const both = elementwiseOp(name, family, 2, f(a, b), options);

@@ -4,7 +4,6 @@ import { checkDType, type DType } from '../core/dtype.ts';
 import { ArgumentError, ShapeError } from '../core/errors.ts';
 import {
   asShape,
-  broadcastShapes,
   describe,
   normalizeAxis,
   type Shape,
@@ -13,15 +12,18 @@ import {
   sizeOf,
   toShape,
 } from '../core/shape.ts';
+import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
 import type { Operand } from '../ir/kernel.ts';
-import { customKernel, elementwiseKernel } from '../ir/kernel.ts';
+import { customKernel, elementwiseKernel, rowKernel } from '../ir/kernel.ts';
 import { booleanArg, integerArg, numberArg, readArgs, wordArg } from './args.ts';
-import { elementwiseOp, requireSameDType } from './elementwise.ts';
+import { composed } from './composed.ts';
+import { elementwiseOp, type ScalarAttrs } from './elementwise.ts';
 import { invoke } from './invoke.ts';
 import type { Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
-import { expandDims } from './shapes.ts';
+import { alongBack, gatherBack, pickBack, scatterBack, takeBack } from './scatter.ts';
+import { expandToAxis, reshape } from './shapes.ts';
 
 const FAMILY = 'indexing';
 const takeKernel = customKernel('take');
@@ -71,6 +73,8 @@ const takeOp = defineOp<TakeAttrs>({
       mode === 'clip' ? 0 : 1,
     ]);
   },
+  keeps: { inputs: [1] },
+  grad: (c) => [c.wants(0) ? invoke(takeBack, [c.dy(), c.x(1)], { ...c.attrs, shape: c.xType(0).shape }) : null, null],
 });
 
 /** Options of `take`. */
@@ -126,6 +130,8 @@ const pickOp = defineOp<AlongAttrs>({
       mode === 'clip' ? 0 : 1,
     ]);
   },
+  keeps: { inputs: [1] },
+  grad: (c) => [c.wants(0) ? invoke(pickBack, [c.x(1), c.dy()], { ...c.attrs, shape: c.xType(0).shape }) : null, null],
 });
 
 /**
@@ -177,6 +183,11 @@ const takeAlongOp = defineOp<TakeAttrs>({
       mode === 'clip' ? 0 : 1,
     ]);
   },
+  keeps: { inputs: [1] },
+  grad: (c) => [
+    c.wants(0) ? invoke(alongBack, [c.dy(), c.x(1)], { ...c.attrs, shape: c.xType(0).shape, once: false }) : null,
+    null,
+  ],
 });
 
 /** Elements at `indices` along an axis, row by row, as NumPy's take_along_axis: indices have x's shape but along the axis. */
@@ -225,6 +236,8 @@ const gatherOp = defineOp<object>({
       y,
       gatherDims('gatherNd', (x[0] as Operand).shape, (x[1] as Operand).shape).dims,
     ),
+  keeps: { inputs: [1] },
+  grad: (c) => [c.wants(0) ? invoke(gatherBack, [c.dy(), c.x(1)], { shape: c.xType(0).shape }) : null, null],
 });
 
 /**
@@ -255,6 +268,8 @@ const scatterOp = defineOp<{ readonly shape: Shape }>({
     emit.run(zero, [], y);
     emit.run(scatterKernel, x, y, gatherDims('scatterNd', shape, (x[1] as Operand).shape).dims);
   },
+  keeps: { inputs: [1] },
+  grad: (c) => [c.wants(0) ? scatterBack(c.f, c.dy(), c.x(1), c.xType(0).shape) : null, null],
 });
 
 /** Zeros of `shape` with values set at the places of `indices` (M, Y…); of places named twice the last stays. */
@@ -298,6 +313,27 @@ const oneHotOp = defineOp<OneHotAttrs>({
       [on, off],
     );
   },
+  grad: 'indices are whole numbers',
+});
+
+const hotRows = rowKernel(
+  'oneHotRows',
+  2,
+  [],
+  e.eq(e.index, e.max(0, e.min(e.trunc(e.input(1)), e.sub(e.length, 1)))),
+  true,
+);
+
+const hotRowsOp = defineOp<{ readonly axis: number }>({
+  name: 'oneHotRows',
+  family: FAMILY,
+  infer: ([like]) => [like as TensorType],
+  run(emit, x, y, { axis }) {
+    const { shape } = x[0] as Operand;
+    const [outer, length, inner] = [sizeOf(shape.slice(0, axis)), shape[axis] as number, sizeOf(shape.slice(axis + 1))];
+    emit.run(hotRows, x, y, [outer, length, inner, length * inner, inner, 1, inner, 0, 1]);
+  },
+  grad: 'indices are whole numbers',
 });
 
 /**
@@ -329,6 +365,12 @@ export function oneHot(
   });
 }
 
+/** 1 at each row's index along an axis, 0 elsewhere, in the shape and dtype of `like`; indices (…) without the axis, clipped as `pick` has it. */
+export function oneHotRows(indices: NDArray, like: NDArray, axis: number): NDArray {
+  const rows = like.shape.filter((_, i) => i !== axis);
+  return invoke(hotRowsOp, [like, reshape(indices, rows)], { axis });
+}
+
 /** Rows of `weight` (inputDim, outputDim) at `data` (…) → (…, outputDim). Indices outside are clipped. */
 export function embedding(
   data: NDArray,
@@ -352,32 +394,21 @@ export function embedding(
 
 const [c, a, b, s0, s1] = [e.input(0), e.input(1), e.input(2), e.scalar(0), e.scalar(1)];
 // inputs: the condition, then the arrays; a number stands as a scalar
-const whereForms: readonly Op<{ readonly scalars: readonly number[]; readonly dtype: DType | undefined }>[] =
-  (
-    [
-      ['where', 3, e.select(c, a, b), 1],
-      ['whereRightNumber', 2, e.select(c, a, s0), 1],
-      ['whereLeftNumber', 2, e.select(c, s0, a), 1],
-      ['whereNumbers', 1, e.select(c, s0, s1), -1],
-    ] as const
-  ).map(([name, inputs, expr, from]) => {
-    const kernel = elementwiseKernel(name, inputs, expr, from);
-    return defineOp({
-      name,
-      family: FAMILY,
-      infer(x: readonly TensorType[]) {
-        const [test, first, second] = x;
-        let { shape } = test as TensorType;
-        if (first !== undefined) shape = broadcastShapes(shape, first.shape, 'where');
-        if (second !== undefined) {
-          requireSameDType('where', first as TensorType, second);
-          shape = broadcastShapes(shape, second.shape, 'where');
-        }
-        return [{ shape, dtype: first?.dtype ?? 'float32' }];
-      },
-      run: (emit, x, y, attrs) => emit.run(kernel, x, y, undefined, attrs.scalars),
-    });
-  });
+const choice = (name: string, inputs: number, expr: Expr): Op<ScalarAttrs> =>
+  elementwiseOp(name, FAMILY, inputs, expr, { condition: true, callee: 'where' });
+const numbersKernel = elementwiseKernel('whereNumbers', 1, e.select(c, s0, s1), -1);
+const whereForms: readonly Op<ScalarAttrs>[] = [
+  choice('where', 3, e.select(c, a, b)),
+  choice('whereRightNumber', 2, e.select(c, a, s0)),
+  choice('whereLeftNumber', 2, e.select(c, s0, a)),
+  defineOp<ScalarAttrs>({
+    name: 'whereNumbers',
+    family: FAMILY,
+    infer: ([test]) => [{ shape: (test as TensorType).shape, dtype: 'float32' }],
+    run: (emit, x, y, { scalars }) => emit.run(numbersKernel, x, y, undefined, scalars),
+    grad: 'a condition chooses: the result jumps and is flat in between',
+  }),
+];
 
 /**
  * `yes` where the condition is not 0, else `no`; all three broadcast, numbers are allowed for both.
@@ -387,15 +418,9 @@ const whereForms: readonly Op<{ readonly scalars: readonly number[]; readonly dt
 export function where(condition: NDArray, yes: NDArray | number, no: NDArray | number): NDArray {
   bodyOf(condition, 'where');
   const shaped = yes instanceof NDArray ? yes : no instanceof NDArray ? no : undefined;
-  let test = condition;
-  if (
-    shaped !== undefined &&
-    condition.ndim === 1 &&
-    shaped.ndim > 1 &&
-    condition.shape[0] === shaped.shape[0]
-  )
-    for (let i = 1; i < shaped.ndim; i++) test = expandDims(test, i);
-  const arrays = [test];
+  const byRows =
+    shaped !== undefined && condition.ndim === 1 && shaped.ndim > 1 && condition.shape[0] === shaped.shape[0];
+  const arrays: NDArray[] = [];
   const scalars: number[] = [];
   for (const v of [yes, no]) {
     if (v instanceof NDArray) arrays.push(v);
@@ -407,7 +432,11 @@ export function where(condition: NDArray, yes: NDArray | number, no: NDArray | n
       );
   }
   const form = (yes instanceof NDArray ? 0 : 2) + (no instanceof NDArray ? 0 : 1);
-  return invoke(whereForms[form] as (typeof whereForms)[0], arrays, { scalars, dtype: undefined });
+  const op = whereForms[form] as (typeof whereForms)[0];
+  if (!byRows) return invoke(op, [condition, ...arrays], { scalars });
+  return composed(() =>
+    invoke(op, [expandToAxis(condition, 0, shaped.ndim), ...arrays], { scalars }),
+  );
 }
 
 const clipOp = elementwiseOp('clip', FAMILY, 1, e.min(e.max(e.input(0), e.scalar(0)), e.scalar(1)));

@@ -16,10 +16,17 @@ import type { Emitter, Op, TensorType } from './op.ts';
 /** What a recorder sees of each call, after it ran. */
 export interface Listener {
   invoked<A>(op: Op<A>, inputs: readonly NDArray[], attrs: A, outputs: readonly NDArray[]): void;
+  /** Before an array is written in place, by a record from `inputs` or by other means: may throw. */
+  writing?(op: string, target: NDArray, record?: Op<never>, inputs?: readonly NDArray[]): void;
 }
 
 /** Filled by the floors above: `tape` by autograd, `trace` by the graph recorder. */
-export const slots: { trace: Listener | null; tape: Listener | null } = { trace: null, tape: null };
+export const slots: {
+  trace: Listener | null;
+  tape: Listener | null;
+  /** `debug(…)`: is told before each call too. */
+  debug: (Listener & { calling(): void }) | null;
+} = { trace: null, tape: null, debug: null };
 
 /** Runs kernels on a device at once; one per device, reused by every call. */
 class DeviceEmitter implements Emitter {
@@ -102,16 +109,17 @@ function bodiesOf(op: string, inputs: readonly NDArray[]): Body[] {
 }
 
 /** The device on which a call runs: that of its inputs, else of `context`. */
-function deviceFor(bodies: readonly Body[], context: Context): Device {
+function deviceFor(bodies: readonly Body[], context: Context, op: string): Device {
   const first = bodies[0];
-  return first !== undefined ? first.device : deviceOf(context);
+  return first !== undefined ? first.device : deviceOf(context, op);
 }
 
 /** Runs an operation with any number of outputs. `context` counts only where there are no inputs. */
 export function invokeAll<A>(op: Op<A>, inputs: readonly NDArray[], attrs: A, context?: Context): NDArray[] {
+  if (slots.debug !== null) slots.debug.calling();
   const bodies = bodiesOf(op.name, inputs);
   const where = inputs.length > 0 ? (inputs[0] as NDArray).context : (context ?? currentContext());
-  const device = deviceFor(bodies, where);
+  const device = deviceFor(bodies, where, op.name);
   const types = op.infer(bodies, attrs);
   const outputs = new Array<NDArray>(types.length);
   if (op.run === null) {
@@ -141,6 +149,7 @@ export function invokeAll<A>(op: Op<A>, inputs: readonly NDArray[], attrs: A, co
   }
   if (slots.trace !== null) slots.trace.invoked(op, inputs, attrs, outputs);
   if (slots.tape !== null) slots.tape.invoked(op, inputs, attrs, outputs);
+  if (slots.debug !== null) slots.debug.invoked(op, inputs, attrs, outputs);
   return outputs;
 }
 
@@ -153,7 +162,7 @@ export function invoke<A>(op: Op<A>, inputs: readonly NDArray[], attrs: A, conte
 export function invokeInto<A>(op: Op<A>, target: NDArray, inputs: readonly NDArray[], attrs: A): NDArray {
   const all = [target, ...inputs];
   const bodies = bodiesOf(op.name, all);
-  const device = deviceFor(bodies, target.context);
+  const device = deviceFor(bodies, target.context, op.name);
   const type = op.infer(bodies, attrs)[0] as TensorType;
   if (!sameShape(type.shape, target.shape))
     throw new ShapeError(
@@ -161,7 +170,10 @@ export function invokeInto<A>(op: Op<A>, target: NDArray, inputs: readonly NDArr
       { op: op.name },
     );
   if (op.run === null) throw new Error(`${op.name} is a view and cannot run in place`);
+  slots.tape?.writing?.(op.name, target, op as unknown as Op<never>, inputs);
   const emitter = emitterOf(device);
+  const { storage } = bodies[0] as Body;
+  storage.version = (storage.version ?? 0) + 1;
   emitter.begin(op.name);
   try {
     op.run(emitter, bodies, [bodies[0] as Body], attrs);
@@ -198,7 +210,7 @@ export function arrayFromBytes(
   data: ArrayBufferView,
   op: string,
 ): NDArray {
-  const device = deviceOf(context);
+  const device = deviceOf(context, op);
   const type: TensorType = { shape: asShape(shape), dtype };
   checkType(op, device, context, type);
   const storage = device.alloc(sizeOf(shape) * bytesOf(dtype), op);

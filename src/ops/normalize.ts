@@ -1,89 +1,26 @@
-// What normalises along an axis, each as one row kernel (stages, then an expression per element): softmax and its kin, layer, instance and group norm;
-// and batch norm with given statistics, which is elementwise.
+// What normalises along an axis, each as one row kernel (stages, then an expression per element): layer, instance, group and L2 norm.
 import type { NDArray } from '../array/ndarray.ts';
 import { bodyOf } from '../array/ndarray.ts';
 import { ShapeError } from '../core/errors.ts';
 import { describe, normalizeAxis, shapeText, sizeOf } from '../core/shape.ts';
 import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
-import type { Operand, RowKernel, Stage } from '../ir/kernel.ts';
-import { elementwiseKernel, rowKernel } from '../ir/kernel.ts';
+import type { Operand, Stage } from '../ir/kernel.ts';
+import { rowKernel } from '../ir/kernel.ts';
 import { integerArg, numberArg, readArgs, wordArg } from './args.ts';
-import { requireFloat, requireSameDType } from './elementwise.ts';
+import { add, mul, sub } from './binary.ts';
+import { composed } from './composed.ts';
+import { elementwiseOp } from './elementwise.ts';
 import { invoke } from './invoke.ts';
 import type { Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
+import { mean as average, sum } from './reduce.ts';
+import { type AxisAttrs, alongAxis, checkAffine, decomposed, FAMILY, fromInput, rowsOf } from './rows.ts';
 import { expandToAxis, reshape } from './shapes.ts';
-import { neg } from './unary.ts';
+import { rsqrt, square } from './unary.ts';
 
-const FAMILY = 'normalize';
-
-/** [outer, length, inner] of one axis. */
-function rowsOf(shape: readonly number[], axis: number): readonly [number, number, number] {
-  return [sizeOf(shape.slice(0, axis)), shape[axis] as number, sizeOf(shape.slice(axis + 1))];
-}
-
-interface AxisAttrs {
-  readonly axis: number;
-  readonly scalars: readonly number[];
-}
-
-function alongAxis(name: string, kernel: RowKernel): Op<AxisAttrs> {
-  return defineOp<AxisAttrs>({
-    name,
-    family: FAMILY,
-    infer([x]) {
-      requireFloat(name, x as TensorType);
-      return [x as TensorType];
-    },
-    run(emit, x, y, { axis, scalars }) {
-      const [outer, length, inner] = rowsOf((x[0] as Operand).shape, axis);
-      emit.run(kernel, x, y, [outer, length, inner, length * inner, inner, 1], scalars);
-    },
-  });
-}
-
-// z = x / temperature; subtracting the greatest keeps e^z finite
-const z = e.div(e.input(0), e.scalar(0));
-const greatest: Stage = { combine: 'max', load: z };
-const exponentials: Stage = { combine: 'sum', load: e.exp(e.sub(z, e.stage(0))) };
-const stages = [greatest, exponentials];
-const softmaxOp = alongAxis(
-  'softmax',
-  rowKernel('softmax', 1, stages, e.div(e.exp(e.sub(z, e.stage(0))), e.stage(1)), true),
-);
-const logSoftmaxOp = alongAxis(
-  'logSoftmax',
-  rowKernel('logSoftmax', 1, stages, e.sub(e.sub(z, e.stage(0)), e.log(e.stage(1))), true),
-);
-
-/** Options of `softmax` and its kin. */
-export interface SoftmaxOptions {
-  readonly axis?: number | undefined;
-  /** Divides the input first; 1 by default. */
-  readonly temperature?: number | undefined;
-}
-
-type Softmax = (x: NDArray, axis?: number | SoftmaxOptions, options?: SoftmaxOptions) => NDArray;
-
-function softmaxCall(name: string, op: Op<AxisAttrs>): Softmax {
-  return (x, axis, options) => {
-    const values = readArgs(name, [axis, options], ['axis'], ['temperature']);
-    return invoke(op, [x], {
-      axis: normalizeAxis(integerArg(name, values, 'axis', -1), x.ndim, name),
-      scalars: [numberArg(name, values, 'temperature', 1)],
-    });
-  };
-}
-
-/** exp(x) / Σ exp(x) along an axis, the last by default. @example nd.array([0, 0]).softmax() // [0.5, 0.5] */
-export const softmax: Softmax = softmaxCall('softmax', softmaxOp);
-/** log(softmax(x)) without loss of digits. */
-export const logSoftmax: Softmax = softmaxCall('logSoftmax', logSoftmaxOp);
-/** softmax(−x). */
-export function softmin(x: NDArray, axis?: number | SoftmaxOptions, options?: SoftmaxOptions): NDArray {
-  return softmax(neg(x), axis, options);
-}
+export * from './batchNorm.ts';
+export * from './softmax.ts';
 
 // --- layer norm and its kin: mean and variance of a row ---
 
@@ -106,24 +43,64 @@ const layerNormKernel = rowKernel(
 const normalizeOp = alongAxis(
   'normalizeMoments',
   rowKernel('normalizeMoments', 1, moments, normalized, true),
+  fromInput(() => normalizeGradOp),
 );
 
-function checkAffine(
-  op: string,
-  data: TensorType,
-  vectors: readonly (readonly [string, TensorType])[],
-  extent: number,
-): void {
-  requireFloat(op, data);
-  for (const [name, v] of vectors) {
-    requireSameDType(op, data, v);
-    if (v.shape.length !== 1 || v.shape[0] !== extent)
-      throw new ShapeError(
-        `expected ${name} of shape (${extent},) for input ${shapeText(data.shape)}, received ${shapeText(v.shape)}. Check the axis.`,
-        { op },
-      );
-  }
+// with g = dy·gamma: (g − mean g − x̂·mean(g·x̂)) / σ
+const inverse = e.div(1, e.sqrt(e.add(variance(e.stage(1)), e.scalar(0))));
+const momentGradient = (g: Expr): { readonly stages: readonly Stage[]; readonly store: Expr } => ({
+  stages: [...moments, { combine: 'sum', load: g }, { combine: 'sum', load: e.mul(g, centred) }],
+  store: e.mul(
+    inverse,
+    e.sub(
+      e.sub(g, e.div(e.stage(2), e.length)),
+      e.mul(centred, e.div(e.stage(3), e.mul(e.length, e.add(variance(e.stage(1)), e.scalar(0))))),
+    ),
+  ),
+});
+const plainGradient = momentGradient(e.input(1));
+const scaledGradient = momentGradient(e.mul(e.input(1), e.input(2)));
+
+/** (x − mean) / √(var + eps) along an axis by other operations, and 1 / √(var + eps). */
+function standardize(x0: NDArray, axis: number, eps: number): readonly [normal: NDArray, inverse: NDArray] {
+  const options = { keepdims: true };
+  const deviation = sub(x0, average(x0, axis, options));
+  const scale = rsqrt(add(average(square(deviation), axis, options), eps));
+  return [mul(deviation, scale), scale];
 }
+
+/** dx of normalising x, from g. */
+function standardizeGradient(x0: NDArray, g: NDArray, { axis, scalars }: AxisAttrs): NDArray {
+  const options = { keepdims: true };
+  const [normal, scale] = standardize(x0, axis, scalars[0] as number);
+  const left = sub(g, average(g, axis, options));
+  return mul(scale, sub(left, mul(normal, average(mul(g, normal), axis, options))));
+}
+
+/** Inputs x and dy. */
+const normalizeGradOp: Op<AxisAttrs> = alongAxis(
+  'normalizeMomentsGrad',
+  rowKernel('normalizeMomentsGrad', 2, plainGradient.stages, plainGradient.store, true),
+  decomposed(([x0, dy], attrs) => standardizeGradient(x0 as NDArray, dy as NDArray, attrs)),
+  'gradient',
+);
+
+const layerNormGradKernel = rowKernel('layerNormGrad', 3, scaledGradient.stages, scaledGradient.store, true);
+/** Inputs x, dy and gamma. */
+const layerNormGradOp: Op<AxisAttrs> = defineOp<AxisAttrs>({
+  name: 'layerNormGrad',
+  family: 'gradient',
+  infer: ([x0]) => [x0 as TensorType],
+  run(emit, inputs, y, { axis, scalars }) {
+    const [outer, length, inner] = rowsOf((inputs[0] as Operand).shape, axis);
+    const strides = [length * inner, inner, 1];
+    emit.run(layerNormGradKernel, inputs, y, [outer, length, inner, ...strides, ...strides, 0, 1, 0], scalars);
+  },
+  ...decomposed(([x0, dy, gamma], attrs) => {
+    const [data, above] = [x0 as NDArray, dy as NDArray];
+    return standardizeGradient(data, mul(above, expandToAxis(gamma as NDArray, attrs.axis, data.ndim)), attrs);
+  }),
+});
 
 const layerNormOp = defineOp<AxisAttrs>({
   name: 'layerNorm',
@@ -151,6 +128,18 @@ const layerNormOp = defineOp<AxisAttrs>({
       scalars,
     );
   },
+  keeps: { inputs: [0, 1] },
+  grad(c) {
+    const { f } = c;
+    const [data, dy] = [c.x(0), c.dy()];
+    const others = data.shape.flatMap((_, i) => (i === c.attrs.axis ? [] : [i]));
+    const vector = (whole: NDArray): NDArray => f.reshape(f.sum(whole, others), [data.shape[c.attrs.axis] as number]);
+    return [
+      c.wants(0) ? invoke(layerNormGradOp, [data, dy, c.x(1)], c.attrs) : null,
+      c.wants(1) ? vector(f.mul(dy, invoke(normalizeOp, [data], c.attrs))) : null,
+      c.wants(2) ? vector(dy) : null,
+    ];
+  },
 });
 
 /** Options of the norms. */
@@ -172,13 +161,7 @@ export function layerNorm(data: NDArray, gamma: NDArray, beta: NDArray, options?
   });
 }
 
-const affine = elementwiseKernel('affine', 3, e.add(e.mul(e.input(0), e.input(1)), e.input(2)));
-const affineOp = defineOp<object>({
-  name: 'affine',
-  family: FAMILY,
-  infer: (inputs) => [inputs[0] as TensorType],
-  run: (emit, inputs, y) => emit.run(affine, inputs, y),
-});
+const affineOp = elementwiseOp('affine', FAMILY, 3, e.add(e.mul(e.input(0), e.input(1)), e.input(2)));
 
 function perChannel(
   op: string,
@@ -201,7 +184,7 @@ function perChannel(
   return invoke(
     affineOp,
     [normal, expandToAxis(gamma, axis, data.ndim), expandToAxis(beta, axis, data.ndim)],
-    {},
+    { scalars: [] },
   );
 }
 
@@ -221,11 +204,11 @@ export function instanceNorm(
       { op: 'instanceNorm' },
     );
   const [n, c] = data.shape;
-  const rows = invoke(normalizeOp, [reshape(data, [n * c, sizeOf(data.shape.slice(2))])], {
-    axis: 1,
-    scalars: [eps],
+  return composed(() => {
+    const rows = reshape(data, [n * c, sizeOf(data.shape.slice(2))]);
+    const normal = invoke(normalizeOp, [rows], { axis: 1, scalars: [eps] });
+    return perChannel('instanceNorm', data, gamma, beta, 1, reshape(normal, data.shape));
   });
-  return perChannel('instanceNorm', data, gamma, beta, 1, reshape(rows, data.shape));
 }
 
 /** Normalises groups of channels of every sample together: (N, C, …). gamma, beta: (C). Wu & He, 2018. */
@@ -243,75 +226,11 @@ export function groupNorm(
       { op: 'groupNorm' },
     );
   const n = data.shape[0];
-  const rows = invoke(normalizeOp, [reshape(data, [n * groups, sizeOf(data.shape.slice(1)) / groups])], {
-    axis: 1,
-    scalars: [numberArg('groupNorm', values, 'eps', 1e-5)],
-  });
-  return perChannel('groupNorm', data, gamma, beta, 1, reshape(rows, data.shape));
-}
-
-// --- batch norm with given statistics ---
-
-const batchNormKernel = elementwiseKernel(
-  'batchNorm',
-  5,
-  e.add(
-    e.mul(e.sub(e.input(0), e.input(3)), e.div(e.input(1), e.sqrt(e.add(e.input(4), e.scalar(0))))),
-    e.input(2),
-  ),
-);
-
-const batchNormOp = defineOp<AxisAttrs>({
-  name: 'batchNorm',
-  family: FAMILY,
-  infer([data, gamma, beta, runningMean, runningVar], { axis }) {
-    const input = data as TensorType;
-    const named = (name: string, t: TensorType | undefined): readonly [string, TensorType] => [
-      name,
-      t as TensorType,
-    ];
-    checkAffine(
-      'batchNorm',
-      input,
-      [
-        named('gamma', gamma),
-        named('beta', beta),
-        named('runningMean', runningMean),
-        named('runningVar', runningVar),
-      ],
-      input.shape[axis] as number,
-    );
-    return [input];
-  },
-  run(emit, inputs, y, { axis, scalars }) {
-    const { shape } = inputs[0] as Operand;
-    const along = shape.map((_, i) => (i === axis ? (shape[axis] as number) : 1));
-    emit.run(
-      batchNormKernel,
-      inputs.map((v, i) => (i === 0 ? v : { storage: v.storage, dtype: v.dtype, shape: along })),
-      y,
-      undefined,
-      scalars,
-    );
-  },
-});
-
-/**
- * (x − runningMean) / √(runningVar + eps) · gamma + beta, per channel (axis 1 by default). Ioffe & Szegedy, 2015.
- * All four vectors: (C).
- */
-export function batchNorm(
-  data: NDArray,
-  gamma: NDArray,
-  beta: NDArray,
-  runningMean: NDArray,
-  runningVar: NDArray,
-  options?: NormalizeOptions,
-): NDArray {
-  const values = readArgs('batchNorm', [options], [], ['axis', 'eps']);
-  return invoke(batchNormOp, [data, gamma, beta, runningMean, runningVar], {
-    axis: normalizeAxis(integerArg('batchNorm', values, 'axis', 1), data.ndim, 'batchNorm'),
-    scalars: [numberArg('batchNorm', values, 'eps', 1e-5)],
+  const scalars = [numberArg('groupNorm', values, 'eps', 1e-5)];
+  return composed(() => {
+    const rows = reshape(data, [n * groups, sizeOf(data.shape.slice(1)) / groups]);
+    const normal = invoke(normalizeOp, [rows], { axis: 1, scalars });
+    return perChannel('groupNorm', data, gamma, beta, 1, reshape(normal, data.shape));
   });
 }
 
@@ -324,6 +243,31 @@ const l2Op = alongAxis(
     e.div(x, e.sqrt(e.add(e.stage(0), e.scalar(0)))),
     true,
   ),
+  fromInput(() => l2GradOp),
+);
+
+// with n = √(Σx² + eps): (dy − x·Σ(x·dy) / n²) / n
+const squares = e.add(e.stage(0), e.scalar(0));
+/** Inputs x and dy. */
+const l2GradOp: Op<AxisAttrs> = alongAxis(
+  'l2NormalizationGrad',
+  rowKernel(
+    'l2NormalizationGrad',
+    2,
+    [
+      { combine: 'sum', load: e.mul(x, x) },
+      { combine: 'sum', load: e.mul(x, e.input(1)) },
+    ],
+    e.div(e.sub(e.input(1), e.mul(x, e.div(e.stage(1), squares))), e.sqrt(squares)),
+    true,
+  ),
+  decomposed(([x0, dy], { axis, scalars }) => {
+    const [data, above] = [x0 as NDArray, dy as NDArray];
+    const scale = rsqrt(add(sum(square(data), axis, { keepdims: true }), scalars[0] as number));
+    const normal = mul(data, scale);
+    return mul(scale, sub(above, mul(normal, sum(mul(normal, above), axis, { keepdims: true }))));
+  }),
+  'gradient',
 );
 
 /**
@@ -348,6 +292,8 @@ export function l2Normalization(
     );
   if (mode === 'channel') return invoke(l2Op, [data], { axis: 1, scalars });
   const lead = mode === 'instance' ? 1 : 2;
-  const rows = reshape(data, [sizeOf(shape.slice(0, lead)), sizeOf(shape.slice(lead))]);
-  return reshape(invoke(l2Op, [rows], { axis: 1, scalars }), shape);
+  return composed(() => {
+    const rows = reshape(data, [sizeOf(shape.slice(0, lead)), sizeOf(shape.slice(lead))]);
+    return reshape(invoke(l2Op, [rows], { axis: 1, scalars }), shape);
+  });
 }

@@ -1,5 +1,6 @@
 // One operation, one record: its name, what comes out for what goes in, and the kernels it runs. The registry holds them all; methods, `nd.*`,
 // tests over every device and tables in the docs derive from it.
+import type { NDArray } from '../array/ndarray.ts';
 import type { DType } from '../core/dtype.ts';
 import type { Shape } from '../core/shape.ts';
 import type { Kernel, Operand } from '../ir/kernel.ts';
@@ -24,6 +25,83 @@ export interface Emitter {
 }
 
 /**
+ * The functions of which gradients are made. They reach a record as an argument, so that operations need not import each other in circles; all of them are
+ * operations themselves, so a gradient can be differentiated again.
+ */
+export interface GradFunctions {
+  add(a: NDArray, b: NDArray | number): NDArray;
+  sub(a: NDArray, b: NDArray | number): NDArray;
+  mul(a: NDArray, b: NDArray | number): NDArray;
+  div(a: NDArray, b: NDArray | number): NDArray;
+  neg(x: NDArray): NDArray;
+  exp(x: NDArray): NDArray;
+  sqrt(x: NDArray): NDArray;
+  equal(a: NDArray, b: NDArray | number): NDArray;
+  /** Sums over axes, which stay with extent 1. */
+  sum(x: NDArray, axes: readonly number[]): NDArray;
+  prod(x: NDArray, axes: readonly number[]): NDArray;
+  /** Sums over what was broadcast, so that the shape becomes `shape`. */
+  sumTo(x: NDArray, shape: readonly number[]): NDArray;
+  broadcastTo(x: NDArray, shape: readonly number[]): NDArray;
+  reshape(x: NDArray, shape: readonly number[]): NDArray;
+  transpose(x: NDArray, axes: readonly number[]): NDArray;
+  astype(x: NDArray, dtype: DType): NDArray;
+  matmul(
+    a: NDArray,
+    b: NDArray,
+    options: { readonly transposeA: boolean; readonly transposeB: boolean },
+  ): NDArray;
+  /** Zeros of a shape on the device of `like`. */
+  zeros(shape: readonly number[], like: NDArray): NDArray;
+  concat(arrays: readonly NDArray[], axis: number): NDArray;
+  cumsum(x: NDArray, axis: number, exclusive: boolean, reverse: boolean): NDArray;
+  oneHot(indices: NDArray, depth: number): NDArray;
+  flip(x: NDArray, axis: number): NDArray;
+  take(x: NDArray, indices: NDArray, axis: number, mode: 'clip' | 'wrap'): NDArray;
+  pick(x: NDArray, indices: NDArray, axis: number, mode: 'clip' | 'wrap', keepdims: boolean): NDArray;
+  takeAlong(x: NDArray, indices: NDArray, axis: number, mode: 'clip' | 'wrap'): NDArray;
+  gatherNd(x: NDArray, indices: NDArray): NDArray;
+  /**
+   * The gradients by `inputs` of what `fn` computes from them by other operations, weighted by `above`: how a fused kernel is differentiated through its
+   * decomposition. Null where a result does not depend on an input.
+   */
+  through(
+    inputs: readonly NDArray[],
+    fn: (inputs: readonly NDArray[]) => readonly NDArray[],
+    above: readonly (NDArray | null)[],
+  ): readonly (NDArray | null)[];
+}
+
+/** What a gradient is made from. What it reads of `x` and `y` must be named in the record's `keeps`. */
+export interface GradContext<A> {
+  readonly attrs: A;
+  readonly f: GradFunctions;
+  /** Input i as it was at the call. */
+  x(i: number): NDArray;
+  /** Output i as it was at the call. */
+  y(i?: number): NDArray;
+  /** The gradient by output i; zeros where nothing depends on it. */
+  dy(i?: number): NDArray;
+  /** Whether anything depends on output i. */
+  given(i: number): boolean;
+  /** Input i's type, for which nothing needs to be kept. */
+  xType(i: number): TensorType;
+  /** Whether the gradient by input i is wanted. */
+  wants(i: number): boolean;
+  /** How many inputs the call had. */
+  readonly count: number;
+}
+
+/** The gradients by the inputs, in their order; null where it is zero or not wanted. */
+export type Gradient<A> = (c: GradContext<A>) => readonly (NDArray | null)[];
+
+/** Which arrays of a call its gradient reads. */
+export interface Keeps {
+  readonly inputs?: readonly number[] | undefined;
+  readonly outputs?: readonly number[] | undefined;
+}
+
+/**
  * An operation over arrays. `A` is what it takes besides arrays: plain data, already checked and complete (defaults filled in).
  * `infer` throws a ShapeError or DTypeError for what does not fit, before anything is allocated.
  */
@@ -39,6 +117,10 @@ export interface Op<A> {
     | null;
   /** Writes into its first output, which is an array that existed before. */
   readonly inPlace?: boolean | undefined;
+  /** The gradients by the inputs; or, as text, why there is none: it is zero then, as for comparisons. */
+  readonly grad?: Gradient<A> | string | undefined;
+  /** What `grad` reads; nothing by default. `wants` tells by which inputs a gradient may be asked for. */
+  readonly keeps?: Keeps | ((attrs: A, wants: (i: number) => boolean) => Keeps) | undefined;
 }
 
 const registry = new Map<string, Op<never>>();

@@ -7,9 +7,11 @@ import type { Operand } from '../ir/kernel.ts';
 import { customKernel } from '../ir/kernel.ts';
 import { booleanArg, integerArg, readArgs, wordArg } from './args.ts';
 import { lesser } from './binary.ts';
+import { composed } from './composed.ts';
 import { invoke, invokeAll } from './invoke.ts';
 import type { TensorType } from './op.ts';
 import { defineOp } from './op.ts';
+import { alongBack } from './scatter.ts';
 import { astype, moveAxis, reshape, sliceAxis } from './shapes.ts';
 
 const FAMILY = 'ordering';
@@ -28,6 +30,12 @@ const sortOp = defineOp<{ readonly descending: boolean; readonly places: DType }
       shape[shape.length - 1] as number,
       descending ? 1 : 0,
     ]);
+  },
+  keeps: { outputs: [1] },
+  grad: (c) => {
+    const { shape } = c.xType(0);
+    const attrs = { axis: shape.length - 1, mode: 'clip', shape, once: true } as const;
+    return [c.given(0) ? invoke(alongBack, [c.dy(), c.y(1)], attrs) : null];
   },
 });
 
@@ -65,13 +73,11 @@ export function sort(
   options?: { readonly isAscend?: boolean | undefined },
 ): NDArray {
   const values = readArgs('sort', [axis ?? undefined, options], ['axis'], ['isAscend']);
-  const result = sorted(
-    'sort',
-    x,
-    axisOf(values, axis, 'sort'),
-    !booleanArg('sort', values, 'isAscend', true),
-  );
-  return result.restore(result.values);
+  const descending = !booleanArg('sort', values, 'isAscend', true);
+  return composed(() => {
+    const result = sorted('sort', x, axisOf(values, axis, 'sort'), descending);
+    return result.restore(result.values);
+  });
 }
 
 /** The places that would sort an axis (the last by default, null: flattened), as float32 or `dtype`. */
@@ -81,13 +87,12 @@ export function argsort(
   options?: { readonly isAscend?: boolean | undefined; readonly dtype?: DType | undefined },
 ): NDArray {
   const values = readArgs('argsort', [axis ?? undefined, options], ['axis'], ['isAscend', 'dtype']);
-  const result = sorted(
-    'argsort',
-    x,
-    axisOf(values, axis, 'argsort'),
-    !booleanArg('argsort', values, 'isAscend', true),
-  );
-  return astype(result.restore(result.places), checkDType(values['dtype'] ?? 'float32', 'argsort'));
+  const descending = !booleanArg('argsort', values, 'isAscend', true);
+  const dtype = checkDType(values['dtype'] ?? 'float32', 'argsort');
+  return composed(() => {
+    const result = sorted('argsort', x, axisOf(values, axis, 'argsort'), descending);
+    return astype(result.restore(result.places), dtype);
+  });
 }
 
 /** What `topk` gives. */
@@ -117,28 +122,23 @@ export function topk<R extends TopkReturn = 'indices'>(
   const count = integerArg('topk', values, 'k', 1, 0);
   const kind = wordArg<TopkReturn>('topk', values, 'retTyp', ['indices', 'value', 'both', 'mask'], 'indices');
   const dtype = checkDType(values['dtype'] ?? 'float32', 'topk');
-  const result = sorted(
-    'topk',
-    x,
-    axisOf(values, values['axis'], 'topk'),
-    !booleanArg('topk', values, 'isAscend', false),
-  );
-  const last = result.values.ndim - 1;
-  const extent = result.values.shape[last] as number;
-  if (count > extent)
-    throw new ShapeError(
-      `expected k from 1 to ${extent}, received ${count}. The axis has ${extent} elements.`,
-      { op: 'topk' },
-    );
-  const taken = count === 0 ? extent : count;
-  const first = (y: NDArray): NDArray => result.restore(sliceAxis(y, last, 0, taken));
-  const both = (): [NDArray, NDArray] => [first(result.values), astype(first(result.places), dtype)];
-  const chosen = ((): NDArray | [NDArray, NDArray] => {
+  const descending = !booleanArg('topk', values, 'isAscend', false);
+  const chosen = composed((): NDArray | [NDArray, NDArray] => {
+    const result = sorted('topk', x, axisOf(values, values['axis'], 'topk'), descending);
+    const last = result.values.ndim - 1;
+    const extent = result.values.shape[last] as number;
+    if (count > extent)
+      throw new ShapeError(
+        `expected k from 1 to ${extent}, received ${count}. The axis has ${extent} elements.`,
+        { op: 'topk' },
+      );
+    const taken = count === 0 ? extent : count;
+    const first = (y: NDArray): NDArray => result.restore(sliceAxis(y, last, 0, taken));
     switch (kind) {
       case 'value':
         return first(result.values);
       case 'both':
-        return both();
+        return [first(result.values), astype(first(result.places), dtype)];
       case 'indices':
         return astype(first(result.places), dtype);
       case 'mask': {
@@ -151,7 +151,7 @@ export function topk<R extends TopkReturn = 'indices'>(
         return mask.ndim === x.ndim ? mask : reshape(mask, x.shape);
       }
     }
-  })();
+  });
   return chosen as R extends 'both' ? [NDArray, NDArray] : NDArray;
 }
 
@@ -169,6 +169,7 @@ const cumsumOp = defineOp<{ readonly axis: number; readonly exclusive: boolean; 
       reverse ? 1 : 0,
     ]);
   },
+  grad: (c) => [c.f.cumsum(c.dy(), c.attrs.axis, c.attrs.exclusive, !c.attrs.reverse)],
 });
 
 /** Running sums along an axis (without one: of the flattened array); `exclusive` leaves the element itself out, `reverse` runs from the end. */
@@ -186,10 +187,12 @@ export function cumsum(
 ): NDArray {
   const values = readArgs('cumsum', [axis ?? undefined, options], ['axis'], ['exclusive', 'reverse']);
   const flat = values['axis'] === undefined;
-  const input = flat ? reshape(x, asShape([-1])) : x;
-  return invoke(cumsumOp, [input], {
-    axis: normalizeAxis(flat ? 0 : integerArg('cumsum', values, 'axis'), input.ndim, 'cumsum'),
+  const attrs = {
+    axis: flat ? 0 : normalizeAxis(integerArg('cumsum', values, 'axis'), x.ndim, 'cumsum'),
     exclusive: booleanArg('cumsum', values, 'exclusive', false),
     reverse: booleanArg('cumsum', values, 'reverse', false),
-  });
+  };
+  return flat
+    ? composed(() => invoke(cumsumOp, [reshape(x, asShape([-1]))], attrs))
+    : invoke(cumsumOp, [x], attrs);
 }

@@ -1,16 +1,17 @@
 // Pooling over one to three spatial axes, channels first. Windows have a kernel of their own; global pooling is a reduction.
 import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import { ShapeError } from '../core/errors.ts';
-import { asShape, shapeText, sizeOf } from '../core/shape.ts';
+import { asShape, type Shape, shapeText, sizeOf } from '../core/shape.ts';
 import { e } from '../ir/expr.ts';
 import type { Operand } from '../ir/kernel.ts';
-import { customKernel, elementwiseKernel } from '../ir/kernel.ts';
+import { customKernel } from '../ir/kernel.ts';
 import { booleanArg, integerArg, readArgs, wordArg } from './args.ts';
 import { pow } from './binary.ts';
+import { composed } from './composed.ts';
 import { type Extents, spread } from './convolution.ts';
-import { requireFloat } from './elementwise.ts';
+import { elementwiseOp, requireFloat } from './elementwise.ts';
 import { invoke } from './invoke.ts';
-import type { TensorType } from './op.ts';
+import type { Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
 import { max, mean, sum } from './reduce.ts';
 import { reshape } from './shapes.ts';
@@ -20,13 +21,12 @@ import { abs } from './unary.ts';
 export type PoolType = 'max' | 'avg' | 'sum' | 'lp';
 
 interface PoolAttrs {
-  readonly type: PoolType;
+  readonly type: Exclude<PoolType, 'lp'>;
   readonly kernel: readonly number[];
   readonly stride: readonly number[];
   readonly pad: readonly number[];
   readonly full: boolean;
   readonly countIncludePad: boolean;
-  readonly pValue: number;
 }
 
 const windows = {
@@ -34,15 +34,72 @@ const windows = {
   avg: customKernel('poolAvg'),
   sum: customKernel('poolSum'),
 } as const;
-const power = elementwiseKernel('poolPower', 1, e.pow(e.abs(e.input(0)), e.scalar(0)));
-const root = elementwiseKernel('poolRoot', 1, e.pow(e.input(0), e.scalar(0)));
+const spreads = { avg: customKernel('poolAvgGrad'), sum: customKernel('poolSumGrad') } as const;
+const maxGrad = customKernel('poolMaxGrad');
+const maxPick = customKernel('poolMaxPick');
+// y^(1/p), whose gradient is 0 where y is
+const root = elementwiseOp('poolRoot', 'pooling', 1, e.pow(e.input(0), e.scalar(0)), {
+  derivatives: [e.select(e.eq(e.input(0), 0), 0, e.mul(e.scalar(0), e.pow(e.input(0), e.sub(e.scalar(0), 1))))],
+});
 
 /** Fewer than three axes have extents 1 (padding 0) in front. */
 function three(values: readonly number[], lead: number): number[] {
   return [...Array<number>(3 - values.length).fill(lead), ...values];
 }
 
-const poolingOp = defineOp<PoolAttrs>({
+/** What the kernels of a pooling from (N, C, …) extents `from` to `to` are told. */
+function poolDims(a: PoolAttrs, from: readonly number[], to: readonly number[]): number[] {
+  return [
+    sizeOf(from.slice(0, 2)),
+    ...three(from.slice(2), 1),
+    ...three(to.slice(2), 1),
+    ...three(a.kernel, 1),
+    ...three(a.stride, 1),
+    ...three(a.pad, 0),
+    a.countIncludePad ? 1 : 0,
+  ];
+}
+
+/** The gradient's attributes: the pooling's, and the shape that its kernel does not see. */
+interface PoolGradAttrs extends PoolAttrs {
+  readonly shape: Shape;
+}
+
+/** dx of an average or a sum, from dy. Linear, and the pooling itself is its own gradient's gradient. */
+const spreadOp: Op<PoolGradAttrs> = defineOp<PoolGradAttrs>({
+  name: 'poolingSpread',
+  family: 'pooling',
+  infer: ([dy], { shape }) => [{ shape, dtype: (dy as TensorType).dtype }],
+  run: (emit, dy, dx, attrs) =>
+    emit.run(spreads[attrs.type === 'avg' ? 'avg' : 'sum'], dy, dx, poolDims(attrs, attrs.shape, (dy[0] as Operand).shape)),
+  grad: (c) => [invoke(poolingOp, [c.dy()], c.attrs)],
+});
+
+/** dx of a maximum, from x and dy: each window's gradient goes to its first greatest element. */
+const maxGradOp: Op<PoolAttrs> = defineOp<PoolAttrs>({
+  name: 'poolingMaxGrad',
+  family: 'pooling',
+  infer: ([x]) => [x as TensorType],
+  run: (emit, inputs, dx, attrs) =>
+    emit.run(maxGrad, inputs, dx, poolDims(attrs, (inputs[0] as Operand).shape, (inputs[1] as Operand).shape)),
+  keeps: { inputs: [0] },
+  grad: (c) => [
+    null,
+    c.wants(1) ? invoke(maxPickOp, [c.x(0), c.dy()], { ...c.attrs, shape: c.xType(1).shape }) : null,
+  ],
+});
+
+/** What stands in an array of x's shape where x's windows are greatest: the gradient of the above by dy. */
+const maxPickOp: Op<PoolGradAttrs> = defineOp<PoolGradAttrs>({
+  name: 'poolingMaxPick',
+  family: 'pooling',
+  infer: ([x], { shape }) => [{ shape, dtype: (x as TensorType).dtype }],
+  run: (emit, inputs, y, attrs) => emit.run(maxPick, inputs, y, poolDims(attrs, (inputs[0] as Operand).shape, attrs.shape)),
+  keeps: { inputs: [0] },
+  grad: (c) => [null, c.wants(1) ? invoke(maxGradOp, [c.x(0), c.dy()], c.attrs) : null],
+});
+
+const poolingOp: Op<PoolAttrs> = defineOp<PoolAttrs>({
   name: 'pooling',
   family: 'pooling',
   infer([x], { kernel, stride, pad, full }) {
@@ -65,27 +122,14 @@ const poolingOp = defineOp<PoolAttrs>({
     });
     return [{ shape: asShape([data.shape[0], data.shape[1], ...out]), dtype: data.dtype }];
   },
-  run(emit, [x], [y], { type, kernel, stride, pad, countIncludePad, pValue }) {
-    const [from, to] = [x as Operand, y as Operand];
-    const dims = [
-      sizeOf(from.shape.slice(0, 2)),
-      ...three(from.shape.slice(2), 1),
-      ...three(to.shape.slice(2), 1),
-      ...three(kernel, 1),
-      ...three(stride, 1),
-      ...three(pad, 0),
-      countIncludePad ? 1 : 0,
-    ];
-    if (type !== 'lp') {
-      emit.run(windows[type], [from], [to], dims);
-      return;
-    }
-    const powers = emit.temporary(from.shape, from.dtype);
-    emit.run(power, [from], [powers], undefined, [pValue]);
-    const sums = emit.temporary(to.shape, to.dtype);
-    emit.run(windows.sum, [powers], [sums], dims);
-    emit.run(root, [sums], [to], undefined, [1 / pValue]);
-  },
+  run: (emit, x, y, attrs) =>
+    emit.run(windows[attrs.type], x, y, poolDims(attrs, (x[0] as Operand).shape, (y[0] as Operand).shape)),
+  keeps: ({ type }) => ({ inputs: type === 'max' ? [0] : [] }),
+  grad: (c) => [
+    c.attrs.type === 'max'
+      ? invoke(maxGradOp, [c.x(0), c.dy()], c.attrs)
+      : invoke(spreadOp, [c.dy()], { ...c.attrs, shape: c.xType(0).shape }),
+  ],
 });
 
 /** Options of `pooling`. */
@@ -128,27 +172,33 @@ export function pooling(x: NDArray, options?: PoolingOptions): NDArray {
     );
   if (booleanArg(op, values, 'globalPool', false)) {
     requireFloat(op, x);
-    const rows = reshape(x, [shape[0], shape[1], -1]);
-    const folded =
-      type === 'max'
-        ? max(rows, 2)
-        : type === 'avg'
-          ? mean(rows, 2)
-          : type === 'sum'
-            ? sum(rows, 2)
-            : pow(sum(pow(abs(rows), pValue), 2), 1 / pValue);
-    return reshape(folded, [shape[0], shape[1], ...Array<number>(ndim).fill(1)]);
+    return composed(() => {
+      const rows = reshape(x, [shape[0], shape[1], -1]);
+      const folded =
+        type === 'max'
+          ? max(rows, 2)
+          : type === 'avg'
+            ? mean(rows, 2)
+            : type === 'sum'
+              ? sum(rows, 2)
+              : invoke(root, [sum(pow(abs(rows), pValue), 2)], { scalars: [1 / pValue] });
+      return reshape(folded, [shape[0], shape[1], ...Array<number>(ndim).fill(1)]);
+    });
   }
   if (values['kernel'] === undefined)
     throw new ShapeError('expected kernel, received none. Pass { kernel: 2 }, or globalPool: true.', { op });
   const attrs: PoolAttrs = {
-    type,
+    type: type === 'lp' ? 'sum' : type,
     kernel: spread(op, 'kernel', values['kernel'] as Extents, ndim, 1, 1),
     stride: spread(op, 'stride', values['stride'] as Extents | undefined, ndim, 1, 1),
     pad: spread(op, 'pad', values['pad'] as Extents | undefined, ndim, 0, 0),
     full: wordArg(op, values, 'poolingConvention', ['valid', 'full'], 'valid') === 'full',
     countIncludePad: booleanArg(op, values, 'countIncludePad', true),
-    pValue,
   };
-  return invoke(poolingOp, [x], attrs);
+  if (type !== 'lp') return invoke(poolingOp, [x], attrs);
+  requireFloat(op, x);
+  return composed(() => {
+    const sums = invoke(poolingOp, [pow(abs(x), pValue)], attrs);
+    return invoke(root, [sums], { scalars: [1 / pValue] });
+  });
 }

@@ -7,9 +7,10 @@ import type { Operand, ProductKernel } from '../ir/kernel.ts';
 import { elementwiseKernel, productKernel } from '../ir/kernel.ts';
 import { booleanArg, readArgs } from './args.ts';
 import { mul } from './binary.ts';
+import { composed } from './composed.ts';
 import { requireFloat, requireSameDType } from './elementwise.ts';
 import { invoke } from './invoke.ts';
-import type { TensorType } from './op.ts';
+import type { GradContext, Keeps, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
 import { expandDims, reshape } from './shapes.ts';
 
@@ -30,6 +31,39 @@ function extents(t: TensorType, transposed: boolean): readonly [number, number] 
   const rows = t.shape[t.shape.length - 2] as number;
   const columns = t.shape[t.shape.length - 1] as number;
   return transposed ? [columns, rows] : [rows, columns];
+}
+
+/** The gradient by one factor reads the other. */
+const keepOther = (_: unknown, wants: (i: number) => boolean): Keeps => ({
+  inputs: [...(wants(1) ? [0] : []), ...(wants(0) ? [1] : [])],
+});
+
+/** The gradients of a product: of C = A·B, dA = dC·Bᵀ and dB = Aᵀ·dC, each written so that a factor stored transposed gets its gradient transposed. */
+function matmulGradient(c: GradContext<MatmulAttrs>): (NDArray | null)[] {
+  const { transposeA, transposeB } = c.attrs;
+  const { f } = c;
+  const [left, right] = [c.xType(0).shape, c.xType(1).shape];
+  const dy = c.dy();
+  const byLeft = (): NDArray => {
+    const b = c.x(1);
+    const whole = transposeA
+      ? f.matmul(b, dy, { transposeA: transposeB, transposeB: true })
+      : f.matmul(dy, b, { transposeA: false, transposeB: !transposeB });
+    return f.sumTo(whole, left);
+  };
+  const byRight = (): NDArray => {
+    let [a, above] = [c.x(0), dy];
+    // one right matrix for a batch of left ones: the batch folds into the axis that is summed over
+    if (sizeOf(right.slice(0, -2)) === 1 && !transposeA && sameShape(left.slice(0, -2), dy.shape.slice(0, -2))) {
+      const fold = (x: NDArray): NDArray => f.reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape[x.ndim - 1] as number]);
+      [a, above] = [fold(a), fold(above)];
+    }
+    const whole = transposeB
+      ? f.matmul(above, a, { transposeA: true, transposeB: transposeA })
+      : f.matmul(a, above, { transposeA: !transposeA, transposeB: false });
+    return whole.ndim < right.length ? f.reshape(whole, right) : f.sumTo(whole, right);
+  };
+  return [c.wants(0) ? byLeft() : null, c.wants(1) ? byRight() : null];
 }
 
 /** (…, M, K) · (…, K, N) → (…, M, N) over batch axes that broadcast. */
@@ -86,6 +120,8 @@ const matmulOp = defineOp<MatmulAttrs>({
       emit.run(kernel, [left, right], [to], [1, batch * m, n, k, 0, 0]);
     else emit.run(kernel, [left, right], [to], [batch, m, n, k, stride(left), stride(right)]);
   },
+  keeps: keepOther,
+  grad: matmulGradient,
 });
 
 /** Options of `dot` and `batchDot`. */
@@ -127,13 +163,16 @@ export function dot(a: NDArray, b: NDArray, options?: DotOptions): NDArray {
   const outerA = transposeA ? left.slice(1) : left.slice(0, -1);
   const outerB = transposeB ? right.slice(0, -1) : right.slice(1);
   const [m, n] = [sizeOf(outerA), sizeOf(outerB)];
-  const flatA = left.length === 2 ? a : reshape(a, transposeA ? [inner, m] : [m, inner]);
-  const flatB = right.length === 2 ? b : reshape(b, transposeB ? [n, inner] : [inner, n]);
-  const product = invoke(matmulOp, [flatA, flatB], { transposeA, transposeB });
-  const shape = [...outerA, ...outerB];
-  return left.length === 2 && right.length === 2
-    ? product
-    : reshape(product, shape.length === 0 ? [1] : shape);
+  if (left.length === 2 && right.length === 2) return invoke(matmulOp, [a, b], { transposeA, transposeB });
+  return composed(() => {
+    const flatA = reshape(a, transposeA ? [inner, m] : [m, inner]);
+    const flatB = reshape(b, transposeB ? [n, inner] : [inner, n]);
+    const shape = [...outerA, ...outerB];
+    return reshape(
+      invoke(matmulOp, [flatA, flatB], { transposeA, transposeB }),
+      shape.length === 0 ? [1] : shape,
+    );
+  });
 }
 
 /** The matrix product of each pair in two batches: (B, M, K) · (B, K, N) → (B, M, N), either transposed where asked. */
@@ -156,16 +195,18 @@ export function matmul(a: NDArray, b: NDArray, options?: DotOptions): NDArray {
       'expected arrays with at least one axis, received one without. Use mul for numbers.',
       { op: 'matmul' },
     );
-  const product = invoke(matmulOp, [row ? expandDims(a, 0) : a, column ? expandDims(b, 1) : b], {
-    transposeA: flags.transposeA && !row,
-    transposeB: flags.transposeB && !column,
+  if (!row && !column) return invoke(matmulOp, [a, b], flags);
+  return composed(() => {
+    const product = invoke(matmulOp, [row ? expandDims(a, 0) : a, column ? expandDims(b, 1) : b], {
+      transposeA: flags.transposeA && !row,
+      transposeB: flags.transposeB && !column,
+    });
+    const { shape } = product;
+    const kept = shape.filter(
+      (_, i) => !(row && i === shape.length - 2) && !(column && i === shape.length - 1),
+    );
+    return reshape(product, kept.length === 0 ? [1] : kept);
   });
-  if (!row && !column) return product;
-  const { shape } = product;
-  const kept = shape.filter(
-    (_, i) => !(row && i === shape.length - 2) && !(column && i === shape.length - 1),
-  );
-  return reshape(product, kept.length === 0 ? [1] : kept);
 }
 
 /** alpha · op(a) · op(b) over the last two axes. */
@@ -175,8 +216,9 @@ export function linalgGemm2(
   options?: DotOptions & { readonly alpha?: number | undefined },
 ): NDArray {
   const { alpha, ...flags } = options ?? {};
-  const product = invoke(matmulOp, [a, b], dotFlags('linalgGemm2', flags));
-  return alpha === undefined || alpha === 1 ? product : mul(product, alpha);
+  const attrs = dotFlags('linalgGemm2', flags);
+  if (alpha === undefined || alpha === 1) return invoke(matmulOp, [a, b], attrs);
+  return composed(() => mul(invoke(matmulOp, [a, b], attrs), alpha));
 }
 
 const dense = productKernel('fullyConnected', 'matmul', { transposeB: true });
@@ -219,6 +261,20 @@ const fullyConnectedOp = defineOp<{ readonly flatten: boolean }>({
     const [n, k] = [w[0] as number, w[1] as number];
     const m = n === 0 ? 0 : sizeOf((y[0] as Operand).shape) / n;
     emit.run(inputs.length > 2 ? denseBias : dense, inputs, y, [1, m, n, k, 0, 0]);
+  },
+  keeps: keepOther,
+  grad(c) {
+    const { f } = c;
+    const [data, weight] = [c.xType(0).shape, c.xType(1).shape];
+    const [units, inUnits] = [weight[0], weight[1]];
+    const rows = inUnits === 0 ? 0 : sizeOf(data) / inUnits;
+    const dy = f.reshape(c.dy(), [rows, units]);
+    const plain = { transposeA: false, transposeB: false };
+    return [
+      c.wants(0) ? f.reshape(f.matmul(dy, c.x(1), plain), data) : null,
+      c.wants(1) ? f.matmul(dy, f.reshape(c.x(0), [rows, inUnits]), { ...plain, transposeA: true }) : null,
+      c.count > 2 && c.wants(2) ? f.reshape(f.sum(dy, [0]), [units]) : null,
+    ];
   },
 });
 

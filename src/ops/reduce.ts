@@ -2,6 +2,7 @@
 // the innermost first. Whatever is exported here is a function of `nd` and a method of NDArray.
 import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import type { DType } from '../core/dtype.ts';
+import { ArgumentError } from '../core/errors.ts';
 import { normalizeAxes, normalizeAxis } from '../core/shape.ts';
 import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
@@ -9,9 +10,10 @@ import type { Combine, Operand, RowKernel } from '../ir/kernel.ts';
 import { rowKernel } from '../ir/kernel.ts';
 import { booleanArg, integerArg, readArgs } from './args.ts';
 import { reducedShape, reduceGroups } from './axes.ts';
-import { requireFloat } from './elementwise.ts';
+import { composed } from './composed.ts';
+import { elementwiseOp, requireFloat } from './elementwise.ts';
 import { invoke } from './invoke.ts';
-import type { Emitter, Op, TensorType } from './op.ts';
+import type { Emitter, GradFunctions, Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
 import { reshape } from './shapes.ts';
 
@@ -44,6 +46,67 @@ interface Recipe {
   /** Of the folded value and the number of elements. */
   readonly finish?: ((folded: Expr, count: Expr) => Expr) | undefined;
   readonly float?: boolean | undefined;
+  readonly gradient: ReduceGradient;
+}
+
+/** dx from dy, both seen with the reduced axes of extent 1. */
+interface ReduceGradient {
+  /** Whether it reads x, and y. */
+  readonly reads: readonly ('x' | 'y')[];
+  dx(of: ReduceContext): NDArray;
+}
+
+interface ReduceContext {
+  readonly f: GradFunctions;
+  readonly x: () => NDArray;
+  readonly y: () => NDArray;
+  readonly dy: NDArray;
+  readonly shape: readonly number[];
+  readonly axes: readonly number[];
+  /** How many elements each sum has. */
+  readonly count: number;
+}
+
+/** dx as one expression over x, y and dy in this order, as far as read. */
+function fusedGradient(name: string, reads: ReduceGradient['reads'], expr: Expr): ReduceGradient {
+  const op = elementwiseOp(`${name}Grad`, 'gradient', reads.length + 1, expr);
+  return {
+    reads,
+    dx: (of) => invoke(op, [...reads.map((r) => of[r]()), of.dy], { scalars: [] }),
+  };
+}
+
+/** What reads nothing: each element gets dy, times a factor. */
+function spreadGradient(factor: (count: number) => number): ReduceGradient {
+  return {
+    reads: [],
+    dx({ f, dy, shape, count }) {
+      const scale = factor(count);
+      return f.broadcastTo(scale === 1 ? dy : f.mul(dy, scale), shape);
+    },
+  };
+}
+
+const [e0, e1, e2] = [e.input(0), e.input(1), e.input(2)];
+
+/** Each of equal extremes gets dy, as in MXNet. */
+function extremeGradient(name: string): ReduceGradient {
+  return fusedGradient(name, ['x', 'y'], e.select(e.eq(e0, e1), e2, 0));
+}
+
+/** The product of the others: with one 0 only its own element has one, with more none. `clean` is what x counts as. */
+function productGradient(clean: (f: GradFunctions, x: NDArray) => { readonly x: NDArray; readonly mask: NDArray | null }): ReduceGradient {
+  return {
+    reads: ['x'],
+    dx({ f, x, dy, axes }) {
+      const { x: values, mask } = clean(f, x());
+      const zeros = f.equal(values, 0);
+      const filled = f.add(values, zeros);
+      const others = f.div(f.prod(filled, axes), filled);
+      const whole = f.mul(f.mul(dy, others), f.equal(f.sum(zeros, axes), zeros));
+      return mask === null ? whole : f.mul(whole, mask);
+    },
+  };
 }
 
 function emitReduction(
@@ -68,7 +131,7 @@ function emitReduction(
 
 function reduction(
   name: string,
-  { combine, load = (x) => x, finish = (x) => x, float = false }: Recipe,
+  { combine, load = (x) => x, finish = (x) => x, float = false, gradient }: Recipe,
 ): Reduction {
   const [x, folded, count] = [e.input(0), e.stage(0), e.scalar(0)];
   const kernels = [
@@ -91,6 +154,26 @@ function reduction(
       ];
     },
     run: (emit, [from], [to], { axes }) => emitReduction(emit, kernels, from as Operand, to as Operand, axes),
+    keeps: {
+      inputs: gradient.reads.includes('x') ? [0] : [],
+      outputs: gradient.reads.includes('y') ? [0] : [],
+    },
+    grad(c) {
+      const { f } = c;
+      const { shape } = c.xType(0);
+      const { axes } = c.attrs;
+      const kept = reducedShape(shape, axes, true);
+      const context: ReduceContext = {
+        f,
+        x: () => c.x(0),
+        y: () => f.reshape(c.y(), kept),
+        dy: f.reshape(c.dy(), kept),
+        shape,
+        axes,
+        count: axes.reduce((n, a) => n * (shape[a] as number), 1),
+      };
+      return [gradient.dx(context)];
+    },
   });
   return (array, axis, options) => {
     const values = readArgs(name, [axis ?? undefined, options], ['axis'], ['keepdims', 'exclude']);
@@ -111,36 +194,54 @@ function reduction(
  * nd.array([[1, 2], [3, 4]]).sum(0);                 // [4, 6]
  * nd.array([[1, 2], [3, 4]]).sum(1, { keepdims: true }); // [[3], [7]]
  */
-export const sum: Reduction = reduction('sum', { combine: 'sum' });
+export const sum: Reduction = reduction('sum', { combine: 'sum', gradient: spreadGradient(() => 1) });
 /** The sum along axes; the same as `sum`. */
 export const sumAxis: Reduction = sum;
 /** The mean along axes. Integers give integers, cut towards zero, as MXNet does. */
-export const mean: Reduction = reduction('mean', { combine: 'sum', finish: (s, n) => e.div(s, n) });
+export const mean: Reduction = reduction('mean', {
+  combine: 'sum',
+  finish: (s, n) => e.div(s, n),
+  gradient: spreadGradient((n) => 1 / n),
+});
 /** The product along axes. */
-export const prod: Reduction = reduction('prod', { combine: 'prod' });
+export const prod: Reduction = reduction('prod', {
+  combine: 'prod',
+  gradient: productGradient((_, x) => ({ x, mask: null })),
+});
 /** The greatest along axes; NaN if there is one. */
-export const max: Reduction = reduction('max', { combine: 'max' });
+export const max: Reduction = reduction('max', { combine: 'max', gradient: extremeGradient('max') });
 /** The least along axes; NaN if there is one. */
-export const min: Reduction = reduction('min', { combine: 'min' });
+export const min: Reduction = reduction('min', { combine: 'min', gradient: extremeGradient('min') });
 /** The sum along axes with NaN as 0. */
 export const nansum: Reduction = reduction('nansum', {
   combine: 'sum',
   load: (x) => e.select(e.isnan(x), 0, x),
   float: true,
+  gradient: fusedGradient('nansum', ['x'], e.select(e.isnan(e0), 0, e1)),
 });
+const nanAsOne = elementwiseOp('nanAsOne', FAMILY, 1, e.select(e.isnan(e0), 1, e0));
+
 /** The product along axes with NaN as 1. */
 export const nanprod: Reduction = reduction('nanprod', {
   combine: 'prod',
   load: (x) => e.select(e.isnan(x), 1, x),
   float: true,
+  gradient: productGradient((f, x) => ({ x: invoke(nanAsOne, [x], { scalars: [] }), mask: f.equal(x, x) })),
 });
 
-const norm1 = reduction('norm1', { combine: 'sum', load: (x) => e.abs(x), float: true });
+const norm1 = reduction('norm1', {
+  combine: 'sum',
+  load: (x) => e.abs(x),
+  float: true,
+  gradient: fusedGradient('norm1', ['x'], e.mul(e.sign(e0), e1)),
+});
 const norm2 = reduction('norm2', {
   combine: 'sum',
   load: (x) => e.mul(x, x),
   finish: (s) => e.sqrt(s),
   float: true,
+  // 0 where the norm is
+  gradient: fusedGradient('norm2', ['x', 'y'], e.select(e.eq(e1, 0), 0, e.div(e.mul(e2, e0), e1))),
 });
 
 /** Options of `norm`. */
@@ -157,8 +258,12 @@ export interface NormOptions {
  */
 export function norm(x: NDArray, axis?: Axis | NormOptions, options?: NormOptions): NDArray {
   const values = readArgs('norm', [axis ?? undefined, options], ['axis'], ['ord', 'keepdims']);
-  const kind = integerArg('norm', values, 'ord', 2, 1) === 1 ? norm1 : norm2;
-  return kind(x, (values['axis'] as Axis | undefined) ?? null, {
+  const ord = integerArg('norm', values, 'ord', 2);
+  if (ord !== 1 && ord !== 2)
+    throw new ArgumentError(`expected ord 1 or 2, received ${ord}. Use nd.power and nd.sum for others.`, {
+      op: 'norm',
+    });
+  return (ord === 1 ? norm1 : norm2)(x, (values['axis'] as Axis | undefined) ?? null, {
     keepdims: booleanArg('norm', values, 'keepdims', false),
   });
 }
@@ -191,14 +296,17 @@ function argReduction(
       const [outer, length, inner] = reduceGroups(shape, [axis])[0] as [number, number, number];
       emit.run(kernel, x, y, [outer, length, inner, length * inner, inner, 1]);
     },
+    grad: 'a place is an integer: it jumps and is flat in between',
   });
   return (x, axis, options) => {
     const values = readArgs(name, [axis ?? undefined, options], ['axis'], ['keepdims']);
     const keepdims = booleanArg(name, values, 'keepdims', false);
     if (values['axis'] === undefined || values['axis'] === null) {
       // over all elements, in row-major order
-      const flat = reshape(x, [1, -1]);
-      return reshape(invoke(op, [flat], { axis: 1, keepdims: false }), keepdims ? x.shape.map(() => 1) : [1]);
+      return composed(() => {
+        const place = invoke(op, [reshape(x, [1, -1])], { axis: 1, keepdims: false });
+        return reshape(place, keepdims ? x.shape.map(() => 1) : [1]);
+      });
     }
     return invoke(op, [x], { axis: normalizeAxis(integerArg(name, values, 'axis'), x.ndim, name), keepdims });
   };

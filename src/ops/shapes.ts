@@ -19,13 +19,16 @@ import { e } from '../ir/expr.ts';
 import type { Operand } from '../ir/kernel.ts';
 import { customKernel, elementwiseKernel } from '../ir/kernel.ts';
 import { booleanArg, checkOptions, integerArg, isOptions, readArgs, wordArg } from './args.ts';
+import { composed } from './composed.ts';
 import { invoke, invokeAll, invokeInto } from './invoke.ts';
-import type { Emitter, TensorType } from './op.ts';
+import type { Emitter, Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
+import { emitScatterAdd } from './scatter.ts';
 
 const FAMILY = 'shapes';
 export const stridedCopy = customKernel('stridedCopy');
 const identity = elementwiseKernel('copy', 1, e.input(0));
+const zero = elementwiseKernel('zero', 0, e.constant(0), -1);
 
 /** Emits a strided copy: element c of `shape` goes from x[inOffset + c·inStrides] to y[outOffset + c·outStrides]. */
 export function emitCopy(
@@ -49,6 +52,15 @@ const view = defineOp<{ readonly shape: Shape }>({
   family: FAMILY,
   infer: (x, { shape }) => [{ shape, dtype: (x[0] as TensorType).dtype }],
   run: null,
+  grad: (c) => [c.f.reshape(c.dy(), c.xType(0).shape)],
+});
+
+const detachOp = defineOp<object>({
+  name: 'detach',
+  family: FAMILY,
+  infer: (x) => [x[0] as TensorType],
+  run: null,
+  grad: 'it is what cuts gradients off',
 });
 
 function viewAs(x: NDArray, shape: readonly number[]): NDArray {
@@ -89,10 +101,14 @@ export function reshape(
 
 /** The same elements under the other array's shape; shares memory. */
 export function reshapeLike(x: NDArray, other: NDArray): NDArray {
-  return viewAs(
-    x,
-    resolveReshape(bodyOf(x, 'reshapeLike').shape, bodyOf(other, 'reshapeLike').shape, 'reshapeLike'),
-  );
+  const [from, to] = [bodyOf(x, 'reshapeLike').shape, bodyOf(other, 'reshapeLike').shape];
+  // an extent 0 of the other array is an extent, no code
+  if (sizeOf(from) !== sizeOf(to))
+    throw new ShapeError(
+      `expected an array with ${sizeOf(from)} elements to take the shape of, received ${shapeText(to)} for an array of shape ${shapeText(from)}. Check the shapes.`,
+      { op: 'reshapeLike' },
+    );
+  return viewAs(x, to);
 }
 
 /** Inserts an axis of extent 1 before `axis` (from −ndim−1 to ndim); shares memory. */
@@ -143,8 +159,11 @@ export function flatten(x: NDArray): NDArray {
 
 /** The same values, cut off from recorded gradients; shares memory. */
 export function detach(x: NDArray): NDArray {
-  return viewAs(x, x.shape);
+  return invoke(detachOp, [x], {});
 }
+
+/** The same values, through which no gradient flows; the same as `detach`. */
+export const blockGrad: (x: NDArray) => NDArray = detach;
 
 /** A view of a 1-d array along one axis of `ndim`, extent 1 elsewhere: a bias along the channels. */
 export function expandToAxis(x: NDArray, axis: number, ndim: number): NDArray {
@@ -161,6 +180,7 @@ const castOp = defineOp<{ readonly dtype: DType }>({
   family: FAMILY,
   infer: (x, { dtype }) => [{ shape: (x[0] as TensorType).shape, dtype }],
   run: (emit, x, y) => emit.run(identity, x, y),
+  grad: (c) => [c.f.astype(c.dy(), c.xType(0).dtype)],
 });
 
 /**
@@ -181,6 +201,7 @@ const copyOp = defineOp<object>({
   family: FAMILY,
   infer: (x) => [x[0] as TensorType],
   run: (emit, x, y) => emit.run(identity, x, y),
+  grad: (c) => [c.dy()],
 });
 
 /** A copy with memory of its own, on the same device. */
@@ -205,6 +226,13 @@ const transposeOp = defineOp<{ readonly axes: readonly number[] }>({
       to.shape,
       axes.map((a) => strides[a] as number),
     );
+  },
+  grad(c) {
+    const back: number[] = [];
+    c.attrs.axes.forEach((a, i) => {
+      back[a] = i;
+    });
+    return [c.f.transpose(c.dy(), back)];
   },
 });
 
@@ -269,6 +297,7 @@ const broadcastOp = defineOp<{ readonly shape: Shape }>({
     return [{ shape, dtype: from.dtype }];
   },
   run: (emit, x, y) => emit.run(identity, x, y),
+  grad: (c) => [c.f.sumTo(c.dy(), c.xType(0).shape)],
 });
 
 /** Repeats along axes of extent 1 until the shape is reached; 0 keeps an extent. Copies. */
@@ -324,12 +353,46 @@ interface SliceAttrs {
   readonly strides: readonly number[];
 }
 
-const sliceOp = defineOp<SliceAttrs>({
+/** Puts a piece back where it was sliced from, zeros around it. No element was taken twice. */
+const sliceBack: Op<SliceAttrs & { readonly from: Shape }> = defineOp<SliceAttrs & { readonly from: Shape }>({
+  name: 'sliceGrad',
+  family: 'gradient',
+  infer: (dy, { from }) => [{ shape: from, dtype: (dy[0] as TensorType).dtype }],
+  run(emit, [dy], [dx], { shape, offset, strides }) {
+    const to = dx as Operand;
+    if (sizeOf(shape) !== sizeOf(to.shape)) emit.run(zero, [], [to]);
+    // what is written goes forward: an axis that was read backwards is read backwards again
+    const own = stridesOf(shape);
+    let [inOffset, outOffset] = [0, offset];
+    const outStrides = strides.map((stride, i) => {
+      const last = Math.max(0, (shape[i] as number) - 1);
+      if (stride > 0 || last === 0) return Math.max(1, stride);
+      inOffset += last * (own[i] as number);
+      outOffset += last * stride;
+      own[i] = -(own[i] as number);
+      return -stride;
+    });
+    emitCopy(emit, dy as Operand, to, shape, own, inOffset, outStrides, outOffset);
+  },
+  grad: (c) => [invoke(sliceOp, [c.dy()], c.attrs)],
+});
+
+const sliceOp: Op<SliceAttrs> = defineOp<SliceAttrs>({
   name: 'slice',
   family: FAMILY,
   infer: (x, { shape }) => [{ shape, dtype: (x[0] as TensorType).dtype }],
   run: (emit, x, y, { offset, strides }) =>
     emitCopy(emit, x[0] as Operand, y[0] as Operand, (y[0] as Operand).shape, strides, offset),
+  grad(c) {
+    const { shape, offset, strides } = c.attrs;
+    const from = c.xType(0).shape;
+    // elements that were repeated are summed first
+    const repeated = shape.flatMap((d, i) => (d > 1 && strides[i] === 0 ? [i] : []));
+    const dy = repeated.length === 0 ? c.dy() : c.f.sum(c.dy(), repeated);
+    const own = stridesOf(dy.shape);
+    const whole = sizeOf(dy.shape) === sizeOf(from) && dy.shape.every((d, i) => d === 1 || strides[i] === own[i]);
+    return [whole ? c.f.reshape(dy, from) : invoke(sliceBack, [dy], { shape: dy.shape, offset, strides, from })];
+  },
 });
 
 /** Copies out a regular piece: `shape` elements from `offset` by `strides` (in elements, may be negative or 0). For slicing, flipping, repeating. */
@@ -370,6 +433,7 @@ const setSliceOp = defineOp<SliceAttrs>({
     );
     emitCopy(emit, source, y[0] as Operand, shape, inStrides, 0, strides, offset);
   },
+  grad: 'it writes in place, which is refused while recording',
 });
 
 export function setStridedSlice(
@@ -531,22 +595,37 @@ export function tile(
   const ndim = Math.max(list.length, x.ndim);
   const times = [...Array<number>(ndim - list.length).fill(1), ...list];
   const extents = [...Array<number>(ndim - x.ndim).fill(1), ...x.shape];
-  const own = stridesOf(extents);
-  // (r0, d0, r1, d1, …), merged where nothing repeats so that eight axes suffice
-  const shape: number[] = [];
-  const strides: number[] = [];
-  for (let i = 0; i < ndim; i++) {
-    if (times[i] !== 1) {
-      shape.push(times[i] as number);
-      strides.push(0);
-    }
-    shape.push(extents[i] as number);
-    strides.push(own[i] as number);
-  }
-  return viewAs(
-    stridedSlice(x, shape, 0, strides),
+  // one pass copies (r, d) for at most four axes, so that eight suffice; axes that do not repeat belong to the one before, repeats of extent 1 to the next
+  let groups: (readonly [times: number, extent: number])[] = [];
+  const push = (t: number, d: number): void => {
+    const last = groups[groups.length - 1];
+    if (last !== undefined && t === 1) groups[groups.length - 1] = [last[0], last[1] * d];
+    else if (last !== undefined && last[1] === 1) groups[groups.length - 1] = [last[0] * t, d];
+    else groups.push([t, d]);
+  };
+  extents.forEach((d, i) => {
+    push(times[i] as number, d);
+  });
+  let result = x;
+  do {
+    // the innermost first: what stands before them is one axis that does not repeat yet
+    const inner = groups.slice(-3);
+    const rest = groups.slice(0, -3);
+    const shape = [rest.reduce((n, [, d]) => n * d, 1), ...inner.flat()];
+    const strides = stridesOf([shape[0] as number, ...inner.map(([, d]) => d)]);
+    const steps = inner.flatMap((_, i) => [0, strides[i + 1] as number]);
+    const next = stridedSlice(result, shape, 0, [strides[0] as number, ...steps]);
+    if (result !== x) result.dispose();
+    result = next;
+    groups = rest;
+    push(1, sizeOf(inner.flat()));
+  } while (groups.length > 1 || groups.some(([t]) => t !== 1));
+  const tiled = viewAs(
+    result,
     extents.map((d, i) => d * (times[i] as number)),
   );
+  if (result !== x) result.dispose();
+  return tiled;
 }
 
 /** Repeats each element `repeats` times along an axis; without one, of the flattened array. @example nd.array([1, 2]).repeat(2) // [1, 1, 2, 2] */
@@ -563,15 +642,17 @@ export function repeat(
   const own = stridesOf(from);
   const shape = [...from.slice(0, at + 1), times, ...from.slice(at + 1)];
   const strides = [...own.slice(0, at + 1), 0, ...own.slice(at + 1)];
-  return viewAs(
-    stridedSlice(x, shape, 0, strides),
-    from.map((d, i) => (i === at ? d * times : d)),
+  return composed(() =>
+    viewAs(
+      stridedSlice(x, shape, 0, strides),
+      from.map((d, i) => (i === at ? d * times : d)),
+    ),
   );
 }
 
 // --- joining and splitting ---
 
-const concatOp = defineOp<{ readonly axis: number }>({
+const concatOp: Op<{ readonly axis: number }> = defineOp<{ readonly axis: number }>({
   name: 'concat',
   family: FAMILY,
   infer(x, { axis }) {
@@ -600,6 +681,20 @@ const concatOp = defineOp<{ readonly axis: number }>({
       emitCopy(emit, from, to, from.shape, stridesOf(from.shape), 0, strides, at * (strides[axis] as number));
       at += from.shape[axis] as number;
     }
+  },
+  grad(c) {
+    const sizes = Array.from({ length: c.count }, (_, i) => c.xType(i).shape[c.attrs.axis] as number);
+    const wanted = sizes.flatMap((_, i) => (c.wants(i) ? [i] : []));
+    if (wanted.length > 1) return splitSizes(c.dy(), c.attrs.axis, sizes);
+    // one piece alone
+    const dy = c.dy();
+    const strides = stridesOf(dy.shape);
+    return sizes.map((size, i) => {
+      if (i !== wanted[0]) return null;
+      const before = sizes.slice(0, i).reduce((n, d) => n + d, 0);
+      const shape = dy.shape.map((d, k) => (k === c.attrs.axis ? size : d));
+      return stridedSlice(dy, shape, before * (strides[c.attrs.axis] as number), strides);
+    });
   },
 });
 
@@ -649,10 +744,12 @@ export function stack(
         `expected arrays of one shape, received ${shapeText(first.shape)} and ${shapeText(a.shape)} (array ${i}). Use concat to join unequal ones.`,
         { op: 'stack' },
       );
-  return invoke(
-    concatOp,
-    arrays.map((a) => expandDims(a, axis)),
-    { axis },
+  return composed(() =>
+    invoke(
+      concatOp,
+      arrays.map((a) => expandDims(a, axis)),
+      { axis },
+    ),
   );
 }
 
@@ -672,6 +769,7 @@ const splitOp = defineOp<{ readonly axis: number; readonly sizes: readonly numbe
       at += to.shape[axis] as number;
     }
   },
+  grad: (c) => [c.f.concat(c.attrs.sizes.map((_, i) => c.dy(i)), c.attrs.axis)],
 });
 
 /** Cuts an axis into pieces of the given sizes. */
@@ -704,17 +802,19 @@ export function split(
       { op: 'split' },
     );
   const size = extent / pieces;
-  const parts = splitSizes(x, axis, Array<number>(pieces).fill(size));
-  if (!booleanArg('split', values, 'squeezeAxis', false)) return parts;
+  const sizes = Array<number>(pieces).fill(size);
+  if (!booleanArg('split', values, 'squeezeAxis', false)) return splitSizes(x, axis, sizes);
   if (size !== 1)
     throw new ShapeError(
       `expected pieces of extent 1 for squeezeAxis, received ${size}. Split into ${extent} pieces.`,
       { op: 'split' },
     );
-  return parts.map((p) =>
-    viewAs(
-      p,
-      p.shape.filter((_, i) => i !== axis),
+  return composed(() =>
+    splitSizes(x, axis, sizes).map((p) =>
+      viewAs(
+        p,
+        p.shape.filter((_, i) => i !== axis),
+      ),
     ),
   );
 }
@@ -723,6 +823,7 @@ export function split(
 
 const padKernel = customKernel('pad');
 const fill = elementwiseKernel('full', 0, e.scalar(0), -1);
+const iota = elementwiseKernel('iota', 0, e.index, -1);
 
 interface PadAttrs {
   readonly mode: 'constant' | 'edge' | 'reflect';
@@ -731,7 +832,33 @@ interface PadAttrs {
   readonly value: number;
 }
 
-const padOp = defineOp<PadAttrs>({
+/** The gradient of padding that repeats elements: added up where they came from. */
+const padBack: Op<PadAttrs & { readonly shape: Shape }> = defineOp<PadAttrs & { readonly shape: Shape }>({
+  name: 'padGrad',
+  family: 'gradient',
+  infer: (dy, { shape }) => [{ shape, dtype: (dy[0] as TensorType).dtype }],
+  run(emit, [dy], [dx], { mode, before, shape }) {
+    const from = dy as Operand;
+    const places = emit.temporary(shape, 'int32');
+    const sources = emit.temporary(from.shape, 'int32');
+    emit.run(iota, [], [places]);
+    emit.run(padKernel, [places], [sources], padDims(mode, shape, before, from.shape));
+    const count = sizeOf(from.shape);
+    emitScatterAdd(emit, from, { ...sources, shape: [count] }, dx as Operand, [count, 1, 1, sizeOf(shape)]);
+  },
+  grad: (c) => [invoke(padOp, [c.dy()], c.attrs)],
+});
+
+function padDims(
+  mode: PadAttrs['mode'],
+  from: readonly number[],
+  before: readonly number[],
+  to: readonly number[],
+): number[] {
+  return [mode === 'edge' ? 0 : 1, from.length, ...from, ...before, ...to];
+}
+
+const padOp: Op<PadAttrs> = defineOp<PadAttrs>({
   name: 'pad',
   family: FAMILY,
   infer(x, { mode, before, after }) {
@@ -755,13 +882,7 @@ const padOp = defineOp<PadAttrs>({
   run(emit, x, y, { mode, before, after, value }) {
     const [from, to] = [x[0] as Operand, y[0] as Operand];
     if (mode !== 'constant') {
-      emit.run(padKernel, x, y, [
-        mode === 'edge' ? 0 : 1,
-        from.shape.length,
-        ...from.shape,
-        ...before,
-        ...to.shape,
-      ]);
+      emit.run(padKernel, x, y, padDims(mode, from.shape, before, to.shape));
       return;
     }
     emit.run(fill, [], y, undefined, [value]);
@@ -775,6 +896,13 @@ const padOp = defineOp<PadAttrs>({
       return Math.max(0, d + Math.min(0, b) + Math.min(0, a));
     });
     emitCopy(emit, from, to, shape, inStrides, inOffset, outStrides, outOffset);
+  },
+  grad(c) {
+    const { mode, before, after } = c.attrs;
+    // negative widths crop, and padding back where it cropped gives zeros
+    if (mode === 'constant')
+      return [invoke(padOp, [c.dy()], { mode, before: before.map((b) => -b), after: after.map((a) => -a), value: 0 })];
+    return [invoke(padBack, [c.dy()], { ...c.attrs, shape: c.xType(0).shape })];
   },
 });
 
@@ -827,12 +955,10 @@ export function spaceToDepth(x: NDArray, blockSize: number | { readonly blockSiz
       `expected shape (N, C, H, W) with H and W divisible by ${b}, received ${shapeText(x.shape)}. Pad or crop first.`,
       { op: 'spaceToDepth' },
     );
-  return viewAs(transpose(viewAs(x, [n, c, h / b, b, w / b, b]), [0, 3, 5, 1, 2, 4]), [
-    n,
-    c * b * b,
-    h / b,
-    w / b,
-  ]);
+  return composed(() => {
+    const blocks = transpose(viewAs(x, [n, c, h / b, b, w / b, b]), [0, 3, 5, 1, 2, 4]);
+    return viewAs(blocks, [n, c * b * b, h / b, w / b]);
+  });
 }
 
 /** (N, C·b², H, W) → (N, C, H·b, W·b), MXNet's order of blocks. */
@@ -850,10 +976,8 @@ export function depthToSpace(x: NDArray, blockSize: number | { readonly blockSiz
       `expected shape (N, C, H, W) with C divisible by ${b * b}, received ${shapeText(x.shape)}. Check blockSize.`,
       { op: 'depthToSpace' },
     );
-  return viewAs(transpose(viewAs(x, [n, b, b, c / (b * b), h, w]), [0, 3, 4, 1, 5, 2]), [
-    n,
-    c / (b * b),
-    h * b,
-    w * b,
-  ]);
+  return composed(() => {
+    const blocks = transpose(viewAs(x, [n, b, b, c / (b * b), h, w]), [0, 3, 4, 1, 5, 2]);
+    return viewAs(blocks, [n, c / (b * b), h * b, w * b]);
+  });
 }

@@ -15,9 +15,11 @@ export const abs: Unary = unary('abs', (x) => e.abs(x), false);
 /** −1, 0 or 1 by the sign of x; NaN stays NaN. Integers too. */
 export const sign: Unary = unary('sign', (x) => e.sign(x), false);
 /** Rounds to the nearest integer, halves away from zero (as MXNet's `round`; `rint` rounds halves to even). */
-export const round: Unary = unary('round', (x) =>
-  e.select(e.lt(x, 0), e.ceil(e.sub(x, 0.5)), e.floor(e.add(x, 0.5))),
-);
+// from the fraction: adding 0.5 first would round 0.49999997 and odd numbers above 2^23 up
+export const round: Unary = unary('round', (x) => {
+  const whole = e.trunc(x);
+  return e.select(e.ge(e.abs(e.sub(x, whole)), 0.5), e.add(whole, e.sign(x)), whole);
+});
 /** Rounds to the nearest integer, halves to even. */
 export const rint: Unary = unary('rint', (x) => e.rint(x));
 /** The least integer ≥ x. */

@@ -1,0 +1,187 @@
+// The namespace `autograd`: recording, gradients, modes.
+import { bodyOf, NDArray, runInScope } from '../array/ndarray.ts';
+import { ArgumentError, AutogradError } from '../core/errors.ts';
+import { describe, shapeText } from '../core/shape.ts';
+import { openScoped, runScoped, type SyncCallback } from '../core/sync.ts';
+import { isOptions, readArgs } from '../ops/args.ts';
+import { backwardInto, run } from './backward.ts';
+import { setRecording, setTraining } from './mode.ts';
+import { placeOf, sameArray } from './tape.ts';
+
+export { Function } from './function.ts';
+export { isRecording, isTraining } from './mode.ts';
+
+function mode(recording: boolean | undefined, training: boolean | undefined): () => () => void {
+  return () => {
+    const wasRecording = recording === undefined ? undefined : setRecording(recording);
+    const wasTraining = training === undefined ? undefined : setTraining(training);
+    return () => {
+      if (wasRecording !== undefined) setRecording(wasRecording);
+      if (wasTraining !== undefined) setTraining(wasTraining);
+    };
+  };
+}
+
+/** `fn` in a mode, or the mode until a `using` block ends. */
+function scoped<R>(op: string, enter: () => () => void, fn: (() => R) | boolean | undefined): R | Disposable {
+  if (fn === undefined || typeof fn === 'boolean') return openScoped(op, enter);
+  if (typeof fn !== 'function')
+    throw new ArgumentError(`expected a callback, received ${describe(fn)}. Write autograd.${op}(() => …).`, {
+      op,
+    });
+  return runScoped(op, enter, fn);
+}
+
+/**
+ * Records what `fn` computes for `backward`, in training mode unless `trainMode` is false; returns what `fn` returns. Synchronous: reads of values stand
+ * between calls. Without a callback: `{ using _ = autograd.record(); … }`.
+ *
+ * @throws AutogradError for a callback that gives a Promise
+ * @example
+ * x.attachGrad();
+ * const y = autograd.record(() => x.mul(x).mul(2));
+ * y.backward();
+ * await x.grad.print(); // 4x
+ */
+export function record(trainMode?: boolean): Disposable;
+export function record<R>(fn: SyncCallback<R>, trainMode?: boolean): R;
+export function record<R>(fn?: (() => R) | boolean, trainMode = true): R | Disposable {
+  return scoped('record', mode(true, typeof fn === 'boolean' ? fn : trainMode), fn);
+}
+
+/** Stops recording for `fn` or a `using` block, in inference mode unless `trainMode` is true. */
+export function pause(trainMode?: boolean): Disposable;
+export function pause<R>(fn: SyncCallback<R>, trainMode?: boolean): R;
+export function pause<R>(fn?: (() => R) | boolean, trainMode = false): R | Disposable {
+  return scoped('pause', mode(false, typeof fn === 'boolean' ? fn : trainMode), fn);
+}
+
+/** Training mode (Dropout drops, BatchNorm takes the batch's statistics) for `fn` or a `using` block. */
+export function trainMode(): Disposable;
+export function trainMode<R>(fn: SyncCallback<R>): R;
+export function trainMode<R>(fn?: () => R): R | Disposable {
+  return scoped('trainMode', mode(undefined, true), fn);
+}
+
+/** Inference mode for `fn` or a `using` block, also while recording. */
+export function predictMode(): Disposable;
+export function predictMode<R>(fn: SyncCallback<R>): R;
+export function predictMode<R>(fn?: () => R): R | Disposable {
+  return scoped('predictMode', mode(undefined, false), fn);
+}
+
+function listOf(value: NDArray | readonly NDArray[], op: string): readonly NDArray[] {
+  const list = value instanceof NDArray ? [value] : value;
+  if (!Array.isArray(list))
+    throw new ArgumentError(
+      `expected an array or a list of arrays, received ${describe(value)}. Pass what was computed while recording.`,
+      { op },
+    );
+  for (const x of list) bodyOf(x as NDArray, op);
+  return list as readonly NDArray[];
+}
+
+/** Options of `backward`. */
+export interface BackwardOptions {
+  /** Keep the tape for another backward. */
+  readonly retainGraph?: boolean | undefined;
+  /** Whether gradients are computed in training mode; true by default. */
+  readonly trainMode?: boolean | undefined;
+}
+
+/**
+ * Gradients of the sum of `heads` (weighted by `headGrads`, ones by default) into the gradients of all arrays with `attachGrad` that they came from.
+ * The tape is freed unless `retainGraph`.
+ */
+export function backward(
+  heads: NDArray | readonly NDArray[],
+  headGrads?: NDArray | readonly (NDArray | null)[] | null | BackwardOptions,
+  options?: BackwardOptions,
+): void {
+  const given = isOptions(headGrads) ? undefined : headGrads;
+  const values = readArgs(
+    'backward',
+    [isOptions(headGrads) ? headGrads : options],
+    [],
+    ['retainGraph', 'trainMode'],
+  );
+  const list = listOf(heads, 'backward');
+  const gradients = given instanceof NDArray ? [given] : ((given ?? []) as readonly (NDArray | null)[]);
+  if (gradients.length > 0 && gradients.length !== list.length)
+    throw new ArgumentError(
+      `expected one head gradient for each of ${list.length} heads, received ${gradients.length}. Use null for ones.`,
+      { op: 'backward' },
+    );
+  backwardInto(list, gradients, {
+    retainGraph: values['retainGraph'] === true,
+    createGraph: false,
+    trainMode: values['trainMode'] !== false,
+  });
+}
+
+/** Options of `grad`. */
+export interface GradOptions extends BackwardOptions {
+  readonly headGrads?: NDArray | readonly (NDArray | null)[] | undefined;
+  /** Record the gradients' own computation, so that they can be differentiated again. */
+  readonly createGraph?: boolean | undefined;
+}
+
+/**
+ * The gradients of the sum of `heads` by `variables`, as new arrays; what is stored in `x.grad` stays as it is.
+ *
+ * @throws AutogradError where a variable is not part of what the heads came from
+ * @example
+ * const [dx] = autograd.record(() => autograd.grad(x.mul(x).mul(x), [x], { createGraph: true }));
+ * dx.backward(); // x.grad is 6x
+ */
+export function grad(
+  heads: NDArray | readonly NDArray[],
+  variables: NDArray | readonly NDArray[],
+  options?: GradOptions,
+): NDArray[] {
+  const values = readArgs('grad', [options], [], ['headGrads', 'retainGraph', 'createGraph', 'trainMode']);
+  const [list, wanted] = [listOf(heads, 'grad'), listOf(variables, 'grad')];
+  const given = values['headGrads'];
+  const gradients = given instanceof NDArray ? [given] : ((given ?? []) as readonly (NDArray | null)[]);
+  const createGraph = values['createGraph'] === true;
+  const places = wanted.map((x) => {
+    const place = placeOf(x);
+    if (place === null)
+      throw new AutogradError(
+        `expected variables with attachGrad or computed while recording, received an array of shape ${shapeText(x.shape)} that is neither. Call x.attachGrad() before recording.`,
+        { op: 'grad' },
+      );
+    return place;
+  });
+  return runInScope(
+    () => 'autograd.grad',
+    true,
+    () => {
+      const found = run(
+        list,
+        gradients,
+        {
+          retainGraph: values['retainGraph'] === undefined ? createGraph : values['retainGraph'] === true,
+          createGraph,
+          trainMode: values['trainMode'] !== false,
+        },
+        { only: places },
+      );
+      const handed = new Set<NDArray>();
+      const lent = new Set<unknown>(gradients);
+      return places.map((place, i) => {
+        const gradient =
+          place.variable === null ? found.places.get(place) : found.variables.get(place.variable);
+        if (gradient === undefined)
+          throw new AutogradError(
+            `expected variables that the heads depend on, received one (${i}) of shape ${shapeText((wanted[i] as NDArray).shape)} that they do not. Leave it out.`,
+            { op: 'grad' },
+          );
+        // one handle for each, which are the caller's own
+        const own = handed.has(gradient) || lent.has(gradient) ? sameArray(gradient, 'grad') : gradient;
+        handed.add(own);
+        return own;
+      });
+    },
+  );
+}

@@ -1,0 +1,196 @@
+// The tape: what operations were called under `record`, and what their gradients will read. It hangs on the arrays: an output refers to the call that made
+// it, a call to those that made its inputs; nothing global holds it, so a tape that nobody can reach any more is garbage.
+import { bodyOf, makeArray, type NDArray, setOwner, setTape, tapeOf } from '../array/ndarray.ts';
+import { outsideScopes } from '../array/scope.ts';
+import { isFloat } from '../core/dtype.ts';
+import { AutogradError } from '../core/errors.ts';
+import { shapeText } from '../core/shape.ts';
+import { slots } from '../ops/invoke.ts';
+import type { Keeps, Op, TensorType } from '../ops/op.ts';
+import { type GradReq, isRecording } from './mode.ts';
+
+/** An array that a gradient was asked for. */
+export interface Variable {
+  readonly kind: 'variable';
+  gradReq: GradReq;
+  /** Made when first needed. */
+  grad: NDArray | null;
+  /** Whether the gradient's memory stays where it is: `backward` copies into it rather than giving it another. */
+  fixed: boolean;
+  /** Whether `backward` has written the gradient since a Trainer's last step. */
+  fresh: boolean;
+  readonly type: TensorType;
+}
+
+/** One recorded call. */
+export interface TapeNode {
+  /** Counts up: a call comes after those that made its inputs. */
+  readonly id: number;
+  readonly op: Op<unknown>;
+  readonly attrs: unknown;
+  /** Where the inputs come from; null for constants. */
+  readonly sources: readonly (Place | null)[];
+  readonly inputTypes: readonly TensorType[];
+  readonly outputTypes: readonly TensorType[];
+  /** Handles of the tape's own on what the gradient reads. */
+  readonly inputs: (NDArray | null)[];
+  readonly outputs: (NDArray | null)[];
+  /** Handles on what a user's function saved. */
+  readonly saved: NDArray[];
+  /** Backward has run and freed what was kept. */
+  done: boolean;
+}
+
+/** Where an array comes from. */
+export interface Place {
+  readonly node: TapeNode | null;
+  readonly index: number;
+  readonly variable: Variable | null;
+}
+
+let lastId = 0;
+
+/** Where an array comes from, as far as gradients know. */
+export function placeOf(array: NDArray): Place | null {
+  return (tapeOf(array) as Place | undefined) ?? null;
+}
+
+/** Marks an array as one whose gradient is wanted. */
+export function setVariable(array: NDArray, gradReq: GradReq): Variable {
+  const { shape, dtype } = array;
+  const variable: Variable = { kind: 'variable', gradReq, grad: null, fixed: false, fresh: false, type: { shape, dtype } };
+  setTape(array, { node: null, index: 0, variable } satisfies Place);
+  return variable;
+}
+
+/** How often the memory of an array that the tape keeps had been written when it was kept. */
+const versions = new WeakMap<NDArray, number>();
+
+function versionOf(array: NDArray, op: string): number {
+  return bodyOf(array, op).storage.version ?? 0;
+}
+
+/** A handle of the library's own on an array's memory, which stays while the tape needs it. It stands at the same place of the tape. */
+export function hold(array: NDArray, op: string): NDArray {
+  const { device, storage, dtype, shape } = bodyOf(array, op);
+  const held = outsideScopes(() => makeArray(array.context, device, storage, dtype, shape));
+  setOwner(held, 'library');
+  setTape(held, tapeOf(array));
+  versions.set(held, versionOf(held, op));
+  return held;
+}
+
+/** Throws if an array that the tape keeps was written into since. */
+export function checkUnchanged(held: NDArray, op: string): void {
+  if (versions.get(held) === versionOf(held, op)) return;
+  throw new AutogradError(
+    `expected arrays that the gradient of ${op} reads as they were at the call, received one of shape ${shapeText(held.shape)} that was written in place since. ` +
+      'Write into a copy(), or after backward.',
+    { op: 'backward' },
+  );
+}
+
+/** Another handle on the same memory, of the scope that runs, at the same place of the tape. */
+export function sameArray(array: NDArray, op: string): NDArray {
+  const { device, storage, dtype, shape } = bodyOf(array, op);
+  const alias = makeArray(array.context, device, storage, dtype, shape);
+  setTape(alias, tapeOf(array));
+  return alias;
+}
+
+function typeOf({ shape, dtype }: NDArray): TensorType {
+  return { shape, dtype };
+}
+
+function nodeFor<A>(op: Op<A>, attrs: A, inputs: readonly NDArray[], sources: readonly (Place | null)[], outputs: readonly NDArray[]): TapeNode {
+  return {
+    id: ++lastId,
+    op: op as unknown as Op<unknown>,
+    attrs,
+    sources,
+    inputTypes: inputs.map(typeOf),
+    outputTypes: outputs.map(typeOf),
+    inputs: [],
+    outputs: [],
+    saved: [],
+    done: false,
+  };
+}
+
+/** Puts a call on the tape. `saved` is kept besides what the record names. */
+export function recordCall<A>(
+  op: Op<A>,
+  inputs: readonly NDArray[],
+  attrs: A,
+  outputs: readonly NDArray[],
+  saved: readonly NDArray[] = [],
+): TapeNode | null {
+  if (!isRecording() || op.grad === undefined || typeof op.grad === 'string') return null;
+  const sources = inputs.map(placeOf);
+  if (sources.every((s) => s === null)) return null;
+  if (!outputs.some((y) => isFloat(y.dtype))) return null;
+  const wants = (i: number): boolean => sources[i] != null;
+  const keeps: Keeps = (typeof op.keeps === 'function' ? op.keeps(attrs, wants) : op.keeps) ?? {};
+  const node = nodeFor(op, attrs, inputs, sources, outputs);
+  node.inputs.push(...inputs.map((x, i) => (keeps.inputs?.includes(i) === true ? hold(x, op.name) : null)));
+  outputs.forEach((y, index) => {
+    if (isFloat(y.dtype)) setTape(y, { node, index, variable: null } satisfies Place);
+  });
+  node.outputs.push(...outputs.map((y, i) => (keeps.outputs?.includes(i) === true ? hold(y, op.name) : null)));
+  node.saved.push(...saved.map((x) => hold(x, op.name)));
+  return node;
+}
+
+const aliasOp: Op<object> = {
+  name: 'alias',
+  family: 'autograd',
+  infer: (x) => x,
+  run: null,
+  grad: (c) => [c.dy()],
+};
+
+/** A second handle on an array, at a place of the tape of its own that comes from the first's: where a gradient can stop. */
+export function fork(array: NDArray, op: string): { readonly array: NDArray; readonly place: Place } {
+  const copy = sameArray(array, op);
+  const node = nodeFor(aliasOp, {}, [array], [placeOf(array)], [copy]);
+  const place: Place = { node, index: 0, variable: null };
+  setTape(copy, place);
+  return { array: copy, place };
+}
+
+/** Gives back what a call kept for its gradient. */
+export function release(node: TapeNode): void {
+  node.done = true;
+  for (const kept of [node.inputs, node.outputs, node.saved]) {
+    for (const array of kept) array?.dispose();
+    kept.length = 0;
+  }
+}
+
+// A call in place may go on the tape as long as it leaves what others read alone: its target is new to the tape, and no gradient reads what stood there.
+function refuseWrite(name: string, target: NDArray, op?: Op<never>, inputs: readonly NDArray[] = []): void {
+  if (!isRecording()) return;
+  const written = placeOf(target);
+  if (written === null) {
+    const sources = inputs.map(placeOf);
+    if (sources.every((s) => s === null)) return;
+    const keeps =
+      typeof op?.keeps === 'function' ? op.keeps(undefined as never, (i) => sources[i - 1] != null) : op?.keeps;
+    if (typeof op?.grad === 'function' && keeps?.inputs?.includes(0) !== true) return;
+  }
+  throw new AutogradError(
+    written === null
+      ? `expected a new array while recording, received a write of values on the tape into an array of shape ${shapeText(target.shape)}, through which no gradient could flow. ` +
+        'Use the form that makes a new array (mul for imul, where or concat for set), or write inside autograd.pause(…).'
+      : `expected a new array while recording, received a write into an array of shape ${shapeText(target.shape)} that is on the tape. ` +
+        'Use the form that makes a new array (add for iadd), or write inside autograd.pause(…) before it is used.',
+    { op: name },
+  );
+}
+
+slots.tape = {
+  invoked: (op, inputs, attrs, outputs) => {
+    recordCall(op, inputs, attrs, outputs);
+  },
+  writing: refuseWrite,
+};
