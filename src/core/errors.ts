@@ -9,6 +9,22 @@ export interface ErrorDetails {
   readonly cause?: unknown;
 }
 
+/** V8's own setting; elsewhere stacks are whole. */
+const stacks = Error as { stackTraceLimit?: number };
+const DEEP = 50;
+
+/**
+ * V8 keeps ten frames, fewer than lie between a check in a nested block and the caller's line: while one of our errors is made it keeps more.
+ * Gives the setting to restore, or undefined where there is nothing to restore: no V8, stacks turned off, or deep enough already.
+ */
+function deepenStacks(): number | undefined {
+  const limit = stacks.stackTraceLimit;
+  if (typeof limit !== 'number' || limit === 0 || limit >= DEEP) return undefined;
+  if (Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')?.writable !== true) return undefined;
+  stacks.stackTraceLimit = DEEP;
+  return limit;
+}
+
 /**
  * The base of all errors of the library: `catch (e) { if (e instanceof GluonError) … }`.
  * `code` is stable and short (`'SHAPE'`), `op` names what refused, `cause` holds the underlying failure.
@@ -20,10 +36,12 @@ export class GluonError extends Error {
   readonly op: string | undefined;
 
   constructor(message: string, details: ErrorDetails = {}) {
+    const limit = deepenStacks();
     super(
       details.op === undefined ? message : `[${details.op}] ${message}`,
       details.cause === undefined ? undefined : { cause: details.cause },
     );
+    if (limit !== undefined) stacks.stackTraceLimit = limit;
     this.op = details.op;
   }
 
