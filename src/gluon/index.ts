@@ -1,7 +1,9 @@
 // The namespace `gluon`: blocks, parameters and what belongs to them.
 export { Block, HybridBlock } from './block.ts';
+export * as data from './data/index.ts';
 export * as loss from './loss/index.ts';
 export * as nn from './nn/index.ts';
 export { Parameter } from './parameter.ts';
 export { ParameterDict } from './parameterDict.ts';
+export { type OptimizerArguments, type StepOptions, Trainer } from './trainer.ts';
 export * as utils from './utils.ts';

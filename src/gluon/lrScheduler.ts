@@ -34,6 +34,7 @@ class Callable {
     Reflect.deleteProperty(call, 'name');
     Reflect.deleteProperty(call, 'length');
     Object.setPrototypeOf(call, new.target.prototype as object);
+    // biome-ignore lint/correctness/noConstructorReturn: a scheduler is a closure with its class's prototype, as blocks are
     return call as unknown as this;
   }
 }
@@ -86,9 +87,12 @@ export abstract class LRScheduler extends Callable {
   /** @internal What calling the scheduler gives. */
   rateAt(numUpdate: number): number {
     if (typeof numUpdate !== 'number')
-      throw new ArgumentError(`expected the number of updates, received ${describe(numUpdate)}. Pass e.g. 1.`, {
-        op: 'lrScheduler',
-      });
+      throw new ArgumentError(
+        `expected the number of updates, received ${describe(numUpdate)}. Pass e.g. 1.`,
+        {
+          op: 'lrScheduler',
+        },
+      );
     if (numUpdate >= this.warmupSteps) return this.after(numUpdate);
     if (this.warmupMode === 'constant') return this.warmupBeginLr;
     return this.warmupBeginLr + ((this.#baseLr - this.warmupBeginLr) * numUpdate) / this.warmupSteps;
@@ -100,7 +104,10 @@ export abstract class LRScheduler extends Callable {
 
 function atMostOne(op: string, factor: number): number {
   if (factor > 1)
-    throw new ArgumentError(`expected factor ≤ 1, received ${factor}. The rate is multiplied with it, and shall not grow.`, { op });
+    throw new ArgumentError(
+      `expected factor ≤ 1, received ${factor}. The rate is multiplied with it, and shall not grow.`,
+      { op },
+    );
   return factor;
 }
 
@@ -129,7 +136,12 @@ export class FactorScheduler extends LRScheduler {
     options?: SchedulerOptions,
   ) {
     const op = 'FactorScheduler';
-    const values = readArgs(op, [step, factor, stopFactorLr, options], ['step', 'factor', 'stopFactorLr'], COMMON);
+    const values = readArgs(
+      op,
+      [step, factor, stopFactorLr, options],
+      ['step', 'factor', 'stopFactorLr'],
+      COMMON,
+    );
     super(values, op);
     this.step = integerArg(op, values, 'step', undefined, 1);
     this.factor = atMostOne(op, numberArg(op, values, 'factor', 1));
@@ -180,7 +192,10 @@ export class MultiFactorScheduler extends LRScheduler {
     if (
       !Array.isArray(steps) ||
       steps.length === 0 ||
-      steps.some((s: unknown, i) => !Number.isInteger(s) || (s as number) < 1 || (i > 0 && (s as number) <= (steps[i - 1] as number)))
+      steps.some(
+        (s: unknown, i) =>
+          !Number.isInteger(s) || (s as number) < 1 || (i > 0 && (s as number) <= (steps[i - 1] as number)),
+      )
     )
       throw new ArgumentError(
         `expected step to be a list of ascending integers ≥ 1, received ${describe(steps)}. Write e.g. [1000, 2000].`,
@@ -251,7 +266,12 @@ export class PolyScheduler extends Declining {
     options?: SchedulerOptions,
   ) {
     const op = 'PolyScheduler';
-    const values = readArgs(op, [maxUpdate, baseLr, pwr, finalLr, options], ['maxUpdate', 'baseLr', 'pwr', 'finalLr'], COMMON.slice(1));
+    const values = readArgs(
+      op,
+      [maxUpdate, baseLr, pwr, finalLr, options],
+      ['maxUpdate', 'baseLr', 'pwr', 'finalLr'],
+      COMMON.slice(1),
+    );
     super(op, values);
     this.pwr = numberArg(op, values, 'pwr', 2);
   }
@@ -274,7 +294,15 @@ export class CosineScheduler extends Declining {
     options?: SchedulerOptions,
   ) {
     const op = 'CosineScheduler';
-    super(op, readArgs(op, [maxUpdate, baseLr, finalLr, options], ['maxUpdate', 'baseLr', 'finalLr'], COMMON.slice(1)));
+    super(
+      op,
+      readArgs(
+        op,
+        [maxUpdate, baseLr, finalLr, options],
+        ['maxUpdate', 'baseLr', 'finalLr'],
+        COMMON.slice(1),
+      ),
+    );
   }
 
   protected override rest(way: number): number {

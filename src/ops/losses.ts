@@ -23,11 +23,7 @@ function weightedLoss(name: string, expr: Expr, options: ElementwiseOptions = {}
 
 // each branch is evaluated where its exponential is at most 1, so that derivatives of it stay finite too
 const sigmoid = (x: Expr): Expr =>
-  e.select(
-    e.ge(x, 0),
-    e.div(1, e.add(1, e.exp(e.neg(x)))),
-    e.div(e.exp(x), e.add(1, e.exp(x))),
-  );
+  e.select(e.ge(x, 0), e.div(1, e.add(1, e.exp(e.neg(x)))), e.div(e.exp(x), e.add(1, e.exp(x))));
 // log(1 + eˣ) without overflow
 const softplus = (x: Expr): Expr => e.add(e.max(x, 0), e.log1p(e.exp(e.neg(e.abs(x)))));
 // max(x, 0) with derivative 0 at 0

@@ -1,0 +1,109 @@
+// Sums that stay on the device from batch to batch, exact for counts and nearly so for floats, in a few scalars of the library's own.
+import { bodyOf, type NDArray } from '../../array/ndarray.ts';
+import type { DType } from '../../core/dtype.ts';
+import { asShape, sizeOf } from '../../core/shape.ts';
+import type { Expr } from '../../ir/expr.ts';
+import { e } from '../../ir/expr.ts';
+import { rowKernel } from '../../ir/kernel.ts';
+import { asscalar } from '../../nd/reading.ts';
+import { add, iadd } from '../../ops/binary.ts';
+import { zeros } from '../../ops/creation.ts';
+import { invoke } from '../../ops/invoke.ts';
+import type { Op, TensorType } from '../../ops/op.ts';
+import { copy } from '../../ops/shapes.ts';
+import { makeOwned } from '../hostArray.ts';
+
+/** After so many additions a sum of floats is added to the next level and begins anew, so that small terms are not lost in a large sum. */
+const SPAN = 32;
+
+/** One sum on one device. */
+interface Running {
+  readonly dtype: DType;
+  /** Level k + 1 holds what levels k summed up before. */
+  readonly levels: NDArray[];
+  added: number;
+}
+
+/** A sum of one-element arrays, on each device that some come from. int32 sums are exact up to 2³¹. */
+export class RunningSum {
+  /** On each device, one for each dtype. */
+  readonly #byDevice = new Map<object, Running[]>();
+
+  /** Adds the element of `x`; `x` stays the caller's. Call it unrecorded. */
+  add(x: NDArray): void {
+    const { device, dtype } = bodyOf(x, 'metric');
+    const own = (make: () => NDArray): NDArray => makeOwned([x.context], make)[0] as NDArray;
+    let sums = this.#byDevice.get(device);
+    if (sums === undefined) {
+      sums = [];
+      this.#byDevice.set(device, sums);
+    }
+    const running = sums.find((s) => s.dtype === dtype);
+    if (running === undefined) {
+      sums.push({ dtype, levels: [own(() => copy(x))], added: 1 });
+      return;
+    }
+    const { levels } = running;
+    iadd(levels[0] as NDArray, x);
+    running.added++;
+    if (dtype === 'int32') return;
+    for (let k = 0, span = SPAN; running.added % span === 0; k++, span *= SPAN) {
+      const full = levels[k] as NDArray;
+      const above = levels[k + 1];
+      if (above === undefined) levels.push(full);
+      else {
+        iadd(above, full);
+        full.dispose();
+      }
+      levels[k] = own(() => zeros([1], { ctx: x.context, dtype }));
+    }
+  }
+
+  /** The sum of all as it is at the call; nothing is waited for where nothing was added. */
+  async total(): Promise<number> {
+    const values = await Promise.all(this.#levels().map((array) => asscalar(array, 'metric.get')));
+    return values.reduce((sum, value) => sum + value, 0);
+  }
+
+  /** Begins anew at 0, and gives the memory back. */
+  reset(): void {
+    for (const array of this.#levels()) array.dispose();
+    this.#byDevice.clear();
+  }
+
+  #levels(): NDArray[] {
+    return [...this.#byDevice.values()].flatMap((sums) => sums.flatMap(({ levels }) => levels));
+  }
+}
+
+const outType = (dtype: DType, out: 'float' | 'int32'): DType =>
+  out === 'int32' ? 'int32' : dtype === 'float64' ? 'float64' : 'float32';
+
+/**
+ * Makes a function that sums an expression over all elements of arrays of one size, shape [1]: in float32 (float64 for float64), or int32 where `out` says so.
+ * Numbers are those of input 0. `finish` works on the sum (and on `length`, the number of elements).
+ */
+export function total(
+  name: string,
+  inputs: number,
+  load: Expr,
+  out: 'float' | 'int32',
+  finish: (sum: Expr) => Expr = (sum) => sum,
+): (arrays: readonly NDArray[], scalars?: readonly number[]) => NDArray {
+  const kernel = rowKernel(name, inputs, [{ combine: 'sum', load }], finish(e.stage(0)), false);
+  const op: Op<{ readonly scalars: readonly number[] }> = {
+    name,
+    family: 'metric',
+    infer: ([x]) => [{ shape: asShape([1]), dtype: outType((x as TensorType).dtype, out) }],
+    run(emit, x, y, { scalars }) {
+      const length = sizeOf(x[0]?.shape ?? []);
+      emit.run(kernel, x, y, [1, length, 1, ...x.flatMap(() => [length, 1, 1])], scalars);
+    },
+  };
+  return (arrays, scalars = []) => invoke(op, arrays, { scalars });
+}
+
+/** The sum of one-element arrays of one device. */
+export function sumOf(arrays: readonly NDArray[]): NDArray {
+  return arrays.reduce((a, b) => add(a, b));
+}
