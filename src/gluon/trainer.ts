@@ -8,7 +8,8 @@ import { asInContext } from '../nd/transfer.ts';
 import { booleanArg, readArgs } from '../ops/args.ts';
 import { add } from '../ops/binary.ts';
 import { setStridedSlice } from '../ops/shapes.ts';
-import { applyUpdate, checkUpdate, type UpdateItem } from './optimizer/apply.ts';
+import { applyUpdate, checkUpdate } from './optimizer/apply.ts';
+import { Arenas, type UpdateItem } from './optimizer/arena.ts';
 import { create, type OptimizerName, type OptionsOf } from './optimizer/create.ts';
 import { Optimizer } from './optimizer/optimizer.ts';
 import { Parameter } from './parameter.ts';
@@ -52,6 +53,8 @@ export class Trainer {
   readonly #scale: number;
   /** States by parameter, then context. */
   readonly #states = new Map<number, NDArray[][]>();
+  /** Where parameters of one GPU lie side by side, so that one kernel updates them all. */
+  readonly #arenas = new Arenas();
 
   /**
    * @param params `net.collectParams()`, or a list of parameters
@@ -217,6 +220,7 @@ export class Trainer {
         ...item,
         scalars: optimizer.scalars(item.replica.index, item.replica.parameter),
       })),
+      this.#arenas,
     );
     for (const { variable } of replicas) variable.fresh = false;
   }

@@ -98,6 +98,7 @@ export interface ProductKernel {
  * - `sort`: [rows, length, descending]: sorts each row of x (rows, length), stably; NaN last when ascending, first when descending.
  *   Two outputs: the sorted values (dtype of x), and their former places (float32 or int32, as the second output's dtype says).
  * - `cumsum`: [outer, length, inner, exclusive, reverse].
+ * - `pack`: [offset, size, …] for each of up to 7 inputs: writes input k, flat, to y[offsetₖ … offsetₖ + sizeₖ]. float32. What it does not write keeps its value.
  * - `randomShuffle`: [vector]: an int32 permutation of 0 … n − 1 from the shuffling generator (the same on every device); vector 1 for arrays of one axis.
  * - `randomUniform` scalars [low, high], `randomNormal` scalars [loc, scale], `randomInt` scalars [low, high) : no inputs; draws from the device's own generators
  *   (GLUON.md), which move on; output float32, float16 or float64 (integers for randomInt). dims = [].
@@ -122,7 +123,8 @@ export type CustomName =
   | 'randomUniform'
   | 'randomNormal'
   | 'randomInt'
-  | 'randomShuffle';
+  | 'randomShuffle'
+  | 'pack';
 
 export interface CustomKernel {
   readonly kind: 'custom';

@@ -4,6 +4,7 @@ import { GluonError } from '../../core/errors.ts';
 import type { CustomKernel } from '../../ir/kernel.ts';
 import { lowerCopy } from './customCopy.ts';
 import { lowerGatherNd, lowerScatterAddNd, lowerScatterNd, lowerTake } from './customIndex.ts';
+import { lowerPack } from './customPack.ts';
 import { lowerPoolGrad } from './customPoolGrad.ts';
 import { lowerCumsum } from './customScan.ts';
 import { lowerSort } from './customSort.ts';
@@ -42,6 +43,8 @@ export const lowerCustom: Lowering<CustomKernel> = (sink, kernel, inputs, output
       return lowerPoolGrad(sink, 'sumGrad', inputs, outputs, dims);
     case 'sort':
       return lowerSort(sink, inputs, outputs, dims);
+    case 'pack':
+      return lowerPack(sink, inputs, outputs, dims);
     case 'cumsum':
       return lowerCumsum(sink, inputs, outputs, dims);
     case 'randomUniform':

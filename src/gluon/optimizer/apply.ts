@@ -1,21 +1,13 @@
 // Runs an optimizer's step over arrays. The one place that knows how: a kernel for each parameter, in place; norms, where a rule wants them, beside it.
-import { bodyOf, type NDArray } from '../../array/ndarray.ts';
+import { bodyOf } from '../../array/ndarray.ts';
 import { bytesOf, isFloat } from '../../core/dtype.ts';
 import { ContextError, DTypeError, ShapeError } from '../../core/errors.ts';
 import { sameShape, shapeText, sizeOf } from '../../core/shape.ts';
 import type { Device } from '../../device/device.ts';
 import { e } from '../../ir/expr.ts';
 import { type Operand, rowKernel } from '../../ir/kernel.ts';
+import type { Arenas, UpdateItem } from './arena.ts';
 import type { UpdateRule } from './rule.ts';
-
-/** One parameter's part of a step. */
-export interface UpdateItem {
-  readonly weight: NDArray;
-  readonly grad: NDArray;
-  readonly states: readonly NDArray[];
-  /** In the order of the rule's scalars. */
-  readonly scalars: readonly number[];
-}
 
 const NONE: readonly number[] = [];
 const normKernel = rowKernel(
@@ -53,9 +45,9 @@ export function checkUpdate(op: string, { weight, grad, states }: UpdateItem): v
   }
 }
 
-/** Runs one step of `rule` for all items, in place. The items are checked. */
-export function applyUpdate(rule: UpdateRule, items: readonly UpdateItem[]): void {
-  for (const { weight, grad, states, scalars } of items) {
+/** Runs one step of `rule` for all items, in place: those that can share one update by `arenas`, the others one by one. The items are checked. */
+export function applyUpdate(rule: UpdateRule, items: readonly UpdateItem[], arenas?: Arenas): void {
+  for (const { weight, grad, states, scalars } of arenas?.update(rule, items) ?? items) {
     const op = rule.kernel.name;
     const { device } = bodyOf(weight, op);
     const targets = [weight, ...states].map((array): Operand => bodyOf(array, op));
