@@ -8,7 +8,8 @@ import { zeros } from '../../ops/creation.ts';
 import { makeOwned } from '../hostArray.ts';
 import { type AnyScheduler, isScheduler } from '../lrScheduler.ts';
 import { unrecorded } from '../quiet.ts';
-import { applyUpdate, checkUpdate, type UpdateItem } from './apply.ts';
+import { applyUpdate, checkUpdate } from './apply.ts';
+import type { UpdateItem } from './arena.ts';
 import type { UpdateRule } from './rule.ts';
 
 /** Options of every optimizer. */
