@@ -1,0 +1,79 @@
+// Giving way: to events, timers and paint in a page or worker, to everything else in Node. And not letting a GPU fall far behind: a few steps in flight, no more.
+import { forEachOpenDevice } from '../../device/registry.ts';
+
+/** A page that answers within a frame of 60 Hz feels alive. */
+const FRAME_MS = 16;
+/** Steps given to a GPU and not yet done: enough to keep it busy while the next is prepared. */
+const STEPS_IN_FLIGHT = 2;
+
+interface Host {
+  readonly setImmediate?: (fn: () => void) => void;
+}
+
+/**
+ * Ends the present task and goes on in one of its own, behind those that wait. A message comes as soon as its turn does: timers are held back by 4 ms once they are
+ * nested, and scheduler.yield() would go before messages and timers that wait already.
+ */
+export function breathe(): Promise<void> {
+  const { setImmediate } = globalThis as Host;
+  // Node and its like; a MessageChannel would keep the process alive
+  if (setImmediate !== undefined) return new Promise((resolve) => setImmediate(resolve));
+  if (typeof MessageChannel !== 'function') return new Promise((resolve) => setTimeout(resolve, 0));
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}
+
+/** When to give way: often enough that with a step as long as the last one no frame passes without. */
+export class Pace {
+  #breathed = performance.now();
+  #stepped = performance.now();
+
+  /** Called between steps. */
+  async step(): Promise<void> {
+    const now = performance.now();
+    const step = now - this.#stepped;
+    if (now - this.#breathed + step >= FRAME_MS) await this.#breathe();
+    this.#stepped = performance.now();
+  }
+
+  /** Called within long work. */
+  async within(): Promise<void> {
+    if (performance.now() - this.#breathed >= FRAME_MS / 2) await this.#breathe();
+  }
+
+  async #breathe(): Promise<void> {
+    await breathe();
+    this.#breathed = performance.now();
+  }
+}
+
+/** The steps that GPUs have been given. */
+export class Flight {
+  readonly #steps: Promise<unknown>[] = [];
+
+  /** Called between steps: waits until no more than a few are under way. Rejects where one of them failed. */
+  async step(): Promise<void> {
+    const waiting: Promise<void>[] = [];
+    forEachOpenDevice((device) => {
+      if (device.kind === 'gpu') waiting.push(device.synchronize());
+    });
+    if (waiting.length > 0) {
+      const all = Promise.all(waiting);
+      // looked at later, or never where the loop ends before
+      all.catch(() => undefined);
+      this.#steps.push(all);
+    }
+    while (this.#steps.length > STEPS_IN_FLIGHT) await this.#steps.shift();
+  }
+
+  /** Waits for all of them. */
+  async land(): Promise<void> {
+    while (this.#steps.length > 0) await this.#steps.shift();
+  }
+}

@@ -1,0 +1,275 @@
+// DataLoader: batches of a dataset, on their device. It keeps the order (samplers), the memory (batches handed out before are parked) and the pace (a page stays alive).
+// How samples become arrays is in batch.ts and prepare.ts.
+
+import type { NDArray } from '../../array/ndarray.ts';
+import { type Context, checkContext } from '../../core/context.ts';
+import { ArgumentError } from '../../core/errors.ts';
+import { describe } from '../../core/shape.ts';
+import { booleanArg, integerArg, readArgs, wordArg } from '../../ops/args.ts';
+import type { BatchSource } from './batch.ts';
+import { breathe, Flight, Pace } from './breathe.ts';
+import { type Indexed, isIndexed } from './columns.ts';
+import { ArrayDataset, type Dataset, type IndexSequence, SimpleDataset } from './dataset.ts';
+import { Batches, type Prepared } from './prepare.ts';
+import { BatchSampler, LAST_BATCH, type LastBatch, RandomSampler, SequentialSampler } from './sampler.ts';
+
+/** How far an epoch has come. */
+export interface BatchProgress {
+  /** Batches that the loop is done with. */
+  readonly done: number;
+  /** Batches of the epoch. */
+  readonly total: number;
+  readonly unit: 'batches';
+}
+
+/** A batch of samples T: an array, or one for each member of a tuple. */
+export type BatchOf<T> = T extends readonly unknown[] ? { -readonly [K in keyof T]: NDArray } : NDArray;
+
+/** Options of `DataLoader`. */
+export interface DataLoaderOptions<T, B> {
+  readonly batchSize?: number | undefined;
+  /** Another order for each epoch, from the one seed (`random.seed`). */
+  readonly shuffle?: boolean | undefined;
+  /** An order of samples, in place of `shuffle`. */
+  readonly sampler?: IndexSequence | undefined;
+  /** Numbers batch by batch, in place of `batchSize`, `shuffle`, `sampler` and `lastBatch`. */
+  readonly batchSampler?: (Iterable<readonly number[]> & { readonly length: number }) | undefined;
+  /** 'keep' (default) a smaller last batch, 'discard' it, or let it 'rollover' into the next epoch. */
+  readonly lastBatch?: LastBatch | undefined;
+  /** Makes a batch of the samples, synchronously. */
+  readonly batchifyFn?: ((samples: T[]) => B) | undefined;
+  /** Where batches are put; by default the current context when the loop begins, and arrays of a GPU stay there. */
+  readonly ctx?: Context | undefined;
+  /** Batches made ahead, in `for await`; 1 by default. */
+  readonly prefetch?: number | undefined;
+  /** As in Gluon, for code that comes from there: samples are made on this thread. */
+  readonly numWorkers?: number | undefined;
+  /** An abort ends the loop with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each batch. */
+  readonly onProgress?: ((progress: BatchProgress) => void) | undefined;
+}
+
+const OPTIONS = [
+  'shuffle',
+  'sampler',
+  'batchSampler',
+  'lastBatch',
+  'batchifyFn',
+  'ctx',
+  'prefetch',
+  'numWorkers',
+  'signal',
+  'onProgress',
+];
+
+const OP = 'DataLoader';
+
+/**
+ * Batches of a dataset, for each epoch anew: `for await (const [x, y] of loader)`.
+ *
+ * A batch is one array, or for tuples one for each member, put on `ctx`; dtypes stay, and plain numbers are int32 where they are whole, else float32. `for await` keeps a page
+ * alive: it gives way to events and paint at least every 16 ms (between steps that are shorter) and has two steps of a GPU under way at most. Plain `for` works where
+ * samples are there at once.
+ *
+ * Batches are yours, and stay valid. A batch's memory on the device is given back when the next is asked for, and taken again if you use the batch later.
+ *
+ * @example
+ * const loader = new gluon.data.DataLoader(train, 256, { shuffle: true, ctx });
+ * for await (const [x, y] of loader) trainStep(x, y);
+ */
+export class DataLoader<T, B = BatchOf<T>> implements Iterable<B>, AsyncIterable<B> {
+  readonly #dataset: Indexed & Partial<BatchSource>;
+  readonly #batches: Iterable<readonly number[]> & { readonly length: number };
+  readonly #options: Record<string, unknown>;
+
+  constructor(
+    dataset:
+      | Dataset<T>
+      | NDArray
+      | readonly T[]
+      | { readonly length: number; at(index: number): T | Promise<T> },
+    batchSize?: number | DataLoaderOptions<T, B>,
+    options?: DataLoaderOptions<T, B>,
+  ) {
+    const values = readArgs(OP, [batchSize, options], ['batchSize'], OPTIONS);
+    this.#dataset = datasetOf(dataset);
+    this.#batches = batchesOf(this.#dataset.length, values);
+    if (values['batchifyFn'] !== undefined && typeof values['batchifyFn'] !== 'function')
+      throw wrong('batchifyFn', 'a function of the samples', values['batchifyFn']);
+    if (values['onProgress'] !== undefined && typeof values['onProgress'] !== 'function')
+      throw wrong('onProgress', 'a function', values['onProgress']);
+    const signal = values['signal'] as AbortSignal | undefined;
+    if (signal !== undefined && typeof signal?.throwIfAborted !== 'function')
+      throw wrong('signal', 'an AbortSignal', signal);
+    if (values['ctx'] !== undefined) checkContext(values['ctx'], OP);
+    integerArg(OP, values, 'prefetch', 1, 0);
+    integerArg(OP, values, 'numWorkers', 0, 0);
+    this.#options = values;
+  }
+
+  /** The number of batches of the next epoch. */
+  get length(): number {
+    return this.#batches.length;
+  }
+
+  #begin(): { readonly work: Batches; readonly epoch: Epoch; readonly ahead: number } {
+    const options = this.#options as DataLoaderOptions<T, B>;
+    options.signal?.throwIfAborted();
+    const work = new Batches(
+      this.#dataset,
+      this.#batches[Symbol.iterator](),
+      options.batchifyFn as ((samples: unknown[]) => unknown) | undefined,
+      options.ctx,
+    );
+    const epoch = new Epoch(this.#batches.length, options.signal, options.onProgress);
+    return { work, epoch, ahead: options.prefetch ?? 1 };
+  }
+
+  /** One epoch, where samples are there at once. @throws ArgumentError for samples that are Promises */
+  *[Symbol.iterator](): Generator<B, void, undefined> {
+    const { work, epoch } = this.#begin();
+    for (;;) {
+      const prepared = work.nextNow();
+      if (prepared === undefined) return;
+      const batch = work.place(prepared);
+      yield batch.value as B;
+      batch.park();
+      epoch.done();
+    }
+  }
+
+  /** One epoch. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<B, void, undefined> {
+    const { work, epoch, ahead } = this.#begin();
+    const [pace, flight] = [new Pace(), new Flight()];
+    const queue: Promise<Prepared | undefined>[] = [];
+    const fill = (): void => {
+      while (queue.length < ahead) {
+        const next = work.next(pace);
+        // looked at when its turn comes
+        next.catch(() => undefined);
+        queue.push(next);
+      }
+    };
+    let open = true;
+    try {
+      for (;;) {
+        const prepared = await epoch.until(queue.shift() ?? work.next(pace));
+        if (prepared === undefined) return await flight.land();
+        // what waits for others is begun at once; what keeps this thread busy, while the loop's body waits
+        if (work.waits) fill();
+        else if (work.quiet && ahead > 0)
+          void breathe().then(() => {
+            if (open) fill();
+          });
+        const batch = work.place(prepared);
+        yield batch.value as B;
+        batch.park();
+        epoch.done();
+        await flight.step();
+        await pace.step();
+        epoch.check();
+      }
+    } finally {
+      open = false;
+    }
+  }
+}
+
+/** One pass: its listener and its signal. */
+class Epoch {
+  readonly #total: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onProgress: ((progress: BatchProgress) => void) | undefined;
+  #done = 0;
+
+  constructor(
+    total: number,
+    signal: AbortSignal | undefined,
+    onProgress: ((progress: BatchProgress) => void) | undefined,
+  ) {
+    this.#total = total;
+    this.#signal = signal;
+    this.#onProgress = onProgress;
+  }
+
+  /** The loop is done with a batch. */
+  done(): void {
+    this.#done++;
+    this.#onProgress?.({ done: this.#done, total: Math.max(this.#total, this.#done), unit: 'batches' });
+    this.check();
+  }
+
+  check(): void {
+    this.#signal?.throwIfAborted();
+  }
+
+  /** Waits, but not longer than until the abort. */
+  async until<R>(promise: Promise<R>): Promise<R> {
+    const signal = this.#signal;
+    if (signal === undefined) return promise;
+    let stop: (() => void) | undefined;
+    const aborted = new Promise<never>((_, reject) => {
+      stop = () => reject(signal.reason);
+      if (signal.aborted) stop();
+      else signal.addEventListener('abort', stop, { once: true });
+    });
+    try {
+      return await Promise.race([promise, aborted]);
+    } finally {
+      if (stop !== undefined) signal.removeEventListener('abort', stop);
+    }
+  }
+}
+
+function wrong(name: string, wanted: string, value: unknown): ArgumentError {
+  return new ArgumentError(
+    `expected ${name} to be ${wanted}, received ${describe(value)}. Check the options.`,
+    {
+      op: OP,
+    },
+  );
+}
+
+function datasetOf(value: unknown): Indexed & Partial<BatchSource> {
+  if (Array.isArray(value)) return new SimpleDataset(value as unknown[]);
+  if (isIndexed(value) && !ArrayBuffer.isView(value)) return value as Indexed & Partial<BatchSource>;
+  return new ArrayDataset(value as NDArray);
+}
+
+function batchesOf(
+  length: number,
+  values: Record<string, unknown>,
+): Iterable<readonly number[]> & { readonly length: number } {
+  const shuffle = booleanArg(OP, values, 'shuffle', false);
+  const lastBatch = wordArg<LastBatch>(OP, values, 'lastBatch', LAST_BATCH, 'keep');
+  const batchSampler = values['batchSampler'] as BatchSampler | undefined;
+  if (batchSampler !== undefined) {
+    const also = ['batchSize', 'shuffle', 'sampler', 'lastBatch'].find((name) => values[name] !== undefined);
+    if (also !== undefined)
+      throw new ArgumentError(
+        `expected batchSampler alone, received ${also} too. The batches are its own: leave ${also} out.`,
+        { op: OP },
+      );
+    if (typeof batchSampler?.[Symbol.iterator] !== 'function')
+      throw wrong('batchSampler', 'an iterable of lists of numbers', batchSampler);
+    return batchSampler;
+  }
+  if (values['batchSize'] === undefined)
+    throw new ArgumentError(
+      'expected a batch size, received none. Write new DataLoader(dataset, 64), or pass batchSampler.',
+      { op: OP },
+    );
+  const batchSize = integerArg(OP, values, 'batchSize', undefined, 1);
+  const sampler = values['sampler'] as IndexSequence | undefined;
+  if (sampler !== undefined && shuffle)
+    throw new ArgumentError(
+      'expected sampler or shuffle, received both. The order is the sampler’s own: leave shuffle out.',
+      { op: OP },
+    );
+  if (sampler !== undefined && typeof sampler?.[Symbol.iterator] !== 'function')
+    throw wrong('sampler', 'an iterable of numbers', sampler);
+  const order = sampler ?? (shuffle ? new RandomSampler(length) : new SequentialSampler(length));
+  return new BatchSampler(order, batchSize, lastBatch);
+}

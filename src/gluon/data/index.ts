@@ -1,0 +1,21 @@
+// The namespace `gluon.data`: datasets, samplers, DataLoader; pictures in `gluon.data.vision`.
+export { type BatchOf, type BatchProgress, DataLoader, type DataLoaderOptions } from './dataLoader.ts';
+export {
+  type ArrayColumn,
+  ArrayDataset,
+  Dataset,
+  type IndexSequence,
+  type SampleArgs,
+  SimpleDataset,
+  type TransformOptions,
+} from './dataset.ts';
+export {
+  BatchSampler,
+  FilterSampler,
+  IntervalSampler,
+  type LastBatch,
+  RandomSampler,
+  Sampler,
+  SequentialSampler,
+} from './sampler.ts';
+export * as vision from './vision/index.ts';

@@ -1,0 +1,20 @@
+// The namespace `gluon.data.vision.transforms`.
+export {
+  RandomBrightness,
+  RandomColorJitter,
+  RandomContrast,
+  RandomHue,
+  RandomSaturation,
+} from './colour.ts';
+export { Cast, Compose, HybridCompose, Normalize, type PerChannel, ToTensor } from './convert.ts';
+export {
+  CenterCrop,
+  CropResize,
+  type Padding,
+  RandomCrop,
+  RandomFlipLeftRight,
+  RandomFlipTopBottom,
+  RandomResizedCrop,
+  Resize,
+  type ScaleOptions,
+} from './geometry.ts';
