@@ -9,23 +9,28 @@ import type { Device } from '../device/device.ts';
 import type { Operand } from '../ir/kernel.ts';
 import type { Storage } from '../ir/storage.ts';
 import type { NDArrayMethods } from '../nd/methods.ts';
-import { currentScope, leaveScope, openScope, type Scope } from './scope.ts';
+import { currentScope, leaveScope, openScope, outsideScopes, type Scope } from './scope.ts';
 
 /** An array's hold on its storage. Outlives the handle in the finalization registry, so it must not refer back to it. */
 class Body implements Operand {
-  readonly storage: Storage;
+  storage: Storage;
   readonly dtype: DType;
   readonly shape: Shape;
   readonly device: Device;
   /** In a user's hands (counted in `userBytes`), not the library's. */
   user = false;
   held = true;
+  /** How often the storage had been written in place when this hold began. */
+  version: number;
+  /** Called once when the hold ends: autograd counts who can still reach its tape. */
+  onRelease: (() => void) | undefined;
 
   constructor(device: Device, storage: Storage, dtype: DType, shape: Shape) {
     this.device = device;
     this.storage = storage;
     this.dtype = dtype;
     this.shape = shape;
+    this.version = storage.version ?? 0;
     storage.refs++;
   }
 
@@ -36,11 +41,23 @@ class Body implements Operand {
     if (this.storage.userRefs === (user ? 1 : 0)) this.device.countUser(this.storage, user ? 1 : -1);
   }
 
+  /** Holds another storage from now on. */
+  move(storage: Storage): void {
+    const { user } = this;
+    this.setUser(false);
+    storage.refs++;
+    if (--this.storage.refs === 0) this.device.free(this.storage);
+    this.storage = storage;
+    this.version = storage.version ?? 0;
+    this.setUser(user);
+  }
+
   release(): void {
     if (!this.held) return;
     this.setUser(false);
     this.held = false;
     if (--this.storage.refs === 0) this.device.free(this.storage);
+    this.onRelease?.();
   }
 }
 
@@ -74,11 +91,26 @@ export let setOwner: (array: NDArray, owner: 'user' | 'library') => void;
 /** @internal Gives an array the memory of another of the same type, in place of its own. */
 export let adoptStorage: (array: NDArray, source: NDArray) => void;
 
+/**
+ * @internal Gives an array's memory back, but not the array: its next use makes the values again by `remake`. For batches of a data loader, whose values
+ * are in host memory anyway, where the garbage collector sees them.
+ */
+export let parkArray: (array: NDArray, remake: () => NDArray) => void;
+
+/**
+ * @internal A second handle on an array's memory, which is nobody's but its holder's: in no scope and with no net below it. It must be freed. Stands at the same
+ * place of the tape.
+ */
+export let holdArray: (array: NDArray, op: string) => NDArray;
+
+/** @internal Whether an array's memory was written in place since this handle was made. */
+export let wasWritten: (array: NDArray) => boolean;
+
 /** @internal What autograd has noted on an array; undefined for nothing. */
 export let tapeOf: (array: NDArray) => unknown;
 
-/** @internal */
-export let setTape: (array: NDArray, value: unknown) => void;
+/** @internal Notes something on an array; `onRelease` is called when the array is given back or noted on anew. */
+export let setTape: (array: NDArray, value: unknown, onRelease?: () => void) => void;
 
 const internal: unique symbol = Symbol('webgluon.internal');
 
@@ -101,6 +133,8 @@ export class NDArray {
   readonly context: Context;
   #body: Body | null;
   #freedBy: (() => string) | undefined;
+  /** Makes the values again, of an array that is parked. */
+  #remake: (() => NDArray) | undefined;
   /** Autograd's: where this array stands on the tape. */
   #tape: unknown;
 
@@ -129,7 +163,7 @@ export class NDArray {
 
   /** Whether the memory was given back, by `dispose()` or by the scope that made the array. */
   get isDisposed(): boolean {
-    return this.#body === null;
+    return this.#body === null && this.#remake === undefined;
   }
 
   /**
@@ -165,16 +199,35 @@ export class NDArray {
     };
     bodyOf = (array, op) => {
       if (!(array instanceof NDArray)) throw notAnArray(array, op);
-      const body = array.#body;
-      if (body === null) throw freedError(array, op, array.#freedBy);
+      return array.#body ?? wake(array, op);
+    };
+    const wake = (array: NDArray, op: string): Body => {
+      const remake = array.#remake;
+      if (remake === undefined) throw freedError(array, op, array.#freedBy);
+      const made = outsideScopes(remake);
+      const from = made.#body as Body;
+      const body = new Body(from.device, from.storage, array.dtype, array.shape);
+      body.setUser(true);
+      array.#body = body;
+      array.#remake = undefined;
+      made.dispose();
+      dropped.register(array, body);
       return body;
     };
-    freeArray = (array, freedBy) => {
+    parkArray = (array, remake) => {
       const body = array.#body;
       if (body === null) return;
       array.#body = null;
-      array.#freedBy = freedBy;
+      array.#remake = remake;
       body.release();
+    };
+    freeArray = (array, freedBy) => {
+      if (array.isDisposed) return;
+      array.#remake = undefined;
+      array.#freedBy = freedBy;
+      const body = array.#body;
+      array.#body = null;
+      body?.release();
     };
     escape = (array, scope) => {
       const body = array.#body;
@@ -188,18 +241,35 @@ export class NDArray {
         if (!outer.library) body.setUser(true);
       }
     };
+    holdArray = (array, op) => {
+      const { device, storage, dtype, shape } = bodyOf(array, op);
+      const held = new NDArray(internal, array.context, new Body(device, storage, dtype, shape));
+      held.#tape = array.#tape;
+      return held;
+    };
+    wasWritten = (array) =>
+      array.#body !== null && array.#body.version !== (array.#body.storage.version ?? 0);
     tapeOf = (array) => array.#tape;
-    setTape = (array, value) => {
+    setTape = (array, value, onRelease) => {
       array.#tape = value;
+      const body = array.#body;
+      if (body === null) return;
+      const before = body.onRelease;
+      body.onRelease = onRelease;
+      before?.();
     };
     adoptStorage = (array, source) => {
       const [before, from] = [array.#body, source.#body];
       if (before === null || from === null) return;
-      const body = new Body(from.device, from.storage, from.dtype, from.shape);
-      body.setUser(before.user);
-      array.#body = body;
-      before.release();
-      dropped.register(array, body);
+      // the same hold, so that the net below it stays one however often memory changes hands
+      if (before.device === from.device) before.move(from.storage);
+      else {
+        const body = new Body(from.device, from.storage, from.dtype, from.shape);
+        body.setUser(before.user);
+        array.#body = body;
+        before.release();
+        dropped.register(array, body);
+      }
     };
     setOwner = (array, owner) => array.#body?.setUser(owner === 'user');
   }
@@ -246,6 +316,11 @@ export function keep<T extends NDArray>(array: T): T {
   return array;
 }
 
+/** Whether `keep` was called on an array. */
+export function isKept(array: NDArray): boolean {
+  return kept.has(array);
+}
+
 /** Lets a kept array out of a scope that is ending; false for one that nothing keeps. */
 export function takeKept(array: NDArray, scope: Scope): boolean {
   if (!kept.has(array)) return false;
@@ -253,17 +328,29 @@ export function takeKept(array: NDArray, scope: Scope): boolean {
   return true;
 }
 
-/** Every array in a value: itself, or within arrays, plain objects, Maps and Sets. */
-export function arraysIn(value: unknown, found: Set<NDArray> = new Set(), depth = 0): Set<NDArray> {
+/**
+ * Every array in a value: itself, or within arrays, plain objects, Maps and Sets; in the public fields of other objects too where `visited` is given,
+ * which notes those seen.
+ */
+export function arraysIn(
+  value: unknown,
+  found: Set<NDArray> = new Set(),
+  depth = 0,
+  visited?: Set<object>,
+): Set<NDArray> {
   if (value instanceof NDArray) found.add(value);
   else if (depth < 8 && typeof value === 'object' && value !== null) {
     if (Array.isArray(value) || value instanceof Set)
-      for (const item of value) arraysIn(item, found, depth + 1);
-    else if (value instanceof Map) for (const item of value.values()) arraysIn(item, found, depth + 1);
+      for (const item of value) arraysIn(item, found, depth + 1, visited);
+    else if (value instanceof Map)
+      for (const item of value.values()) arraysIn(item, found, depth + 1, visited);
     else {
       const prototype: unknown = Object.getPrototypeOf(value);
-      if (prototype === Object.prototype || prototype === null)
-        for (const item of Object.values(value)) arraysIn(item, found, depth + 1);
+      const plain = prototype === Object.prototype || prototype === null;
+      if (plain || (visited !== undefined && !visited.has(value) && !ArrayBuffer.isView(value))) {
+        visited?.add(value);
+        for (const item of Object.values(value)) arraysIn(item, found, depth + 1, visited);
+      }
     }
   }
   return found;
@@ -287,7 +374,7 @@ export function runInScope<R>(
     const result = fn();
     if (survivors !== undefined) staying = survivors();
     if (result instanceof NDArray) single = result;
-    else staying = arraysIn(result, staying);
+    else staying = arraysIn(result, staying, 0, new Set());
     return result;
   } finally {
     leaveScope(scope);

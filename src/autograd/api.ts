@@ -4,6 +4,7 @@ import { ArgumentError, AutogradError } from '../core/errors.ts';
 import { describe, shapeText } from '../core/shape.ts';
 import { openScoped, runScoped, type SyncCallback } from '../core/sync.ts';
 import { isOptions, readArgs } from '../ops/args.ts';
+import { zeros } from '../ops/creation.ts';
 import { backwardInto, run } from './backward.ts';
 import { setRecording, setTraining } from './mode.ts';
 import { placeOf, sameArray } from './tape.ts';
@@ -81,6 +82,24 @@ function listOf(value: NDArray | readonly NDArray[], op: string): readonly NDArr
   return list as readonly NDArray[];
 }
 
+function headGradientsOf(given: unknown): readonly (NDArray | null)[] {
+  if (given === undefined || given === null) return [];
+  return (Array.isArray(given) ? given : [given]) as readonly (NDArray | null)[];
+}
+
+function checkHeadGradients(
+  op: string,
+  heads: readonly NDArray[],
+  gradients: readonly (NDArray | null)[],
+): void {
+  if (gradients.length > 0 && gradients.length !== heads.length)
+    throw new ArgumentError(
+      `expected one head gradient for each of ${heads.length} heads, received ${gradients.length}. Use null for ones.`,
+      { op },
+    );
+  for (const g of gradients) if (g !== null) bodyOf(g, op);
+}
+
 /** Options of `backward`. */
 export interface BackwardOptions {
   /** Keep the tape for another backward. */
@@ -106,12 +125,8 @@ export function backward(
     ['retainGraph', 'trainMode'],
   );
   const list = listOf(heads, 'backward');
-  const gradients = given instanceof NDArray ? [given] : ((given ?? []) as readonly (NDArray | null)[]);
-  if (gradients.length > 0 && gradients.length !== list.length)
-    throw new ArgumentError(
-      `expected one head gradient for each of ${list.length} heads, received ${gradients.length}. Use null for ones.`,
-      { op: 'backward' },
-    );
+  const gradients = headGradientsOf(given);
+  checkHeadGradients('backward', list, gradients);
   backwardInto(list, gradients, {
     retainGraph: values['retainGraph'] === true,
     createGraph: false,
@@ -142,7 +157,8 @@ export function grad(
   const values = readArgs('grad', [options], [], ['headGrads', 'retainGraph', 'createGraph', 'trainMode']);
   const [list, wanted] = [listOf(heads, 'grad'), listOf(variables, 'grad')];
   const given = values['headGrads'];
-  const gradients = given instanceof NDArray ? [given] : ((given ?? []) as readonly (NDArray | null)[]);
+  const gradients = headGradientsOf(given);
+  checkHeadGradients('grad', list, gradients);
   const createGraph = values['createGraph'] === true;
   const places = wanted.map((x) => {
     const place = placeOf(x);
@@ -172,9 +188,11 @@ export function grad(
       return places.map((place, i) => {
         const gradient =
           place.variable === null ? found.places.get(place) : found.variables.get(place.variable);
+        const { shape, dtype, context } = wanted[i] as NDArray;
+        if (gradient === undefined && found.reached(place)) return zeros(shape, { ctx: context, dtype });
         if (gradient === undefined)
           throw new AutogradError(
-            `expected variables that the heads depend on, received one (${i}) of shape ${shapeText((wanted[i] as NDArray).shape)} that they do not. Leave it out.`,
+            `expected variables that the heads depend on, received one (${i}) of shape ${shapeText(shape)} that they do not. Leave it out.`,
             { op: 'grad' },
           );
         // one handle for each, which are the caller's own

@@ -2,7 +2,7 @@
 import { adoptStorage, bodyOf, type NDArray, runInScope, setOwner, setTape } from '../array/ndarray.ts';
 import { currentScope, outsideScopes } from '../array/scope.ts';
 import type { Context } from '../core/context.ts';
-import { AutogradError, ShapeError } from '../core/errors.ts';
+import { AutogradError, ContextError, ShapeError } from '../core/errors.ts';
 import { sameShape, shapeText, stridesOf } from '../core/shape.ts';
 import { iadd } from '../ops/binary.ts';
 import { ones, zeros } from '../ops/creation.ts';
@@ -13,6 +13,7 @@ import { isTraining, setRecording, setTraining } from './mode.ts';
 import {
   checkUnchanged,
   fork,
+  leave,
   type Place,
   placeOf,
   release,
@@ -28,7 +29,8 @@ function reachable(heads: readonly Place[], ends: ReadonlySet<TapeNode>): TapeNo
     if (found.has(node)) continue;
     found.add(node);
     if (ends.has(node)) continue;
-    for (const source of node.sources) if (source?.node != null && !found.has(source.node)) stack.push(source.node);
+    for (const source of node.sources)
+      if (source?.node != null && !found.has(source.node)) stack.push(source.node);
   }
   return [...found].sort((a, b) => b.id - a.id);
 }
@@ -52,7 +54,8 @@ class Wanted {
   /** Whether a gradient that flows to a source gets anywhere. */
   by(source: Place | null): boolean {
     if (source === null) return false;
-    if (source.variable !== null) return this.#variables?.has(source.variable) ?? source.variable.gradReq !== 'null';
+    if (source.variable !== null)
+      return this.#variables?.has(source.variable) ?? source.variable.gradReq !== 'null';
     return source.node !== null && (this.#nodes?.has(source.node) ?? true);
   }
 }
@@ -130,6 +133,11 @@ function headGradient(head: NDArray, given: NDArray | null | undefined): NDArray
   if (!sameShape(given.shape, head.shape))
     throw new ShapeError(
       `expected a head gradient of shape ${shapeText(head.shape)}, received ${shapeText(given.shape)}. It has the shape of what backward is called on.`,
+      { op: 'backward' },
+    );
+  if (given.context !== head.context)
+    throw new ContextError(
+      `expected a head gradient on ${head.context}, received one on ${given.context}. Copy it over with asInContext.`,
       { op: 'backward' },
     );
   return given.dtype === head.dtype ? given : astype(given, head.dtype);
@@ -213,6 +221,8 @@ export interface Found {
   readonly variables: ReadonlyMap<Variable, NDArray>;
   /** By the places of `only` that are no variables. */
   readonly places: ReadonlyMap<Place, NDArray>;
+  /** Whether a place is among what the heads came from, be its gradient 0. */
+  reached(place: Place): boolean;
 }
 
 function placesOfHeads(heads: readonly NDArray[]): Place[] {
@@ -245,6 +255,8 @@ export function run(
       );
   const wasRecording = setRecording(options.createGraph);
   const wasTraining = setTraining(options.trainMode);
+  // the tape stays to the end, whoever lets go of the heads on the way
+  for (const { node } of places) if (node !== null) node.holders++;
   try {
     const wanted = new Wanted(nodes, only);
     const watched = only?.filter((p) => p.node !== null) ?? [];
@@ -269,8 +281,13 @@ export function run(
       }
       if (!options.retainGraph && !options.createGraph && !ends.has(node)) release(node);
     }
-    return { variables: sums.variables, places: found };
+    const reached = ({ node, variable }: Place): boolean =>
+      variable === null
+        ? node !== null && nodes.includes(node)
+        : [...places, ...nodes.flatMap((n) => n.sources)].some((s) => s?.variable === variable);
+    return { variables: sums.variables, places: found, reached };
   } finally {
+    for (const { node } of places) if (node !== null) leave(node);
     setRecording(wasRecording);
     setTraining(wasTraining);
   }
@@ -290,7 +307,8 @@ function step(node: TapeNode, above: readonly (NDArray | null)[], wanted: Wanted
       // what was not made here belongs to somebody else, but for what came from above
       const made = currentScope()?.made;
       for (const gradient of list)
-        if (gradient !== null && !above.includes(gradient) && made?.includes(gradient) !== true) sums.lend(gradient);
+        if (gradient !== null && !above.includes(gradient) && made?.includes(gradient) !== true)
+          sums.lend(gradient);
       return list;
     },
   );
@@ -298,7 +316,9 @@ function step(node: TapeNode, above: readonly (NDArray | null)[], wanted: Wanted
     const gradient = gradients[i];
     if (source === null || gradient == null || wants[i] !== true) return;
     if (!sameShape(gradient.shape, (node.inputTypes[i] as { readonly shape: readonly number[] }).shape))
-      throw new Error(`the gradient of ${node.op.name} by input ${i} has the shape ${shapeText(gradient.shape)}`);
+      throw new Error(
+        `the gradient of ${node.op.name} by input ${i} has the shape ${shapeText(gradient.shape)}`,
+      );
     sums.addAt(source, gradient);
   });
 }

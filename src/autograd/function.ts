@@ -29,6 +29,7 @@ class Callable {
     Reflect.deleteProperty(call, 'name');
     Reflect.deleteProperty(call, 'length');
     Object.setPrototypeOf(call, new.target.prototype as object);
+    // biome-ignore lint/correctness/noConstructorReturn: an instance is a closure with its class's prototype, as blocks are
     return call as unknown as this;
   }
 }
@@ -102,7 +103,13 @@ function apply(f: Function, inputs: NDArray[]): unknown {
           y = y instanceof NDArray ? (outputs[0] as NDArray) : outputs;
         }
         setRecording(true);
-        node = recordCall(recordOf(f, name, inputs.length, outputs.length), inputs, {}, outputs, saved.get(f)?.list);
+        node = recordCall(
+          recordOf(f, name, inputs.length, outputs.length),
+          inputs,
+          {},
+          outputs,
+          saved.get(f)?.list,
+        );
         saved.set(f, { list: [], node });
         return y;
       },

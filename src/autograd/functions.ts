@@ -2,13 +2,12 @@
 import type { NDArray } from '../array/ndarray.ts';
 import { sameShape } from '../core/shape.ts';
 import { add, div, equal, mul, sub } from '../ops/binary.ts';
-import { zeros } from '../ops/creation.ts';
-import { gatherNd, oneHot, pick, take, takeAlongAxis } from '../ops/indexing.ts';
+import { gatherNd, pick, take, takeAlongAxis } from '../ops/indexing.ts';
 import type { GradFunctions } from '../ops/op.ts';
 import { cumsum } from '../ops/ordering.ts';
 import { matmul } from '../ops/product.ts';
 import { prod, sum } from '../ops/reduce.ts';
-import { astype, broadcastTo, concat, flip, reshape, transpose } from '../ops/shapes.ts';
+import { astype, broadcastTo, concat, reshape, transpose } from '../ops/shapes.ts';
 import { exp, neg, sqrt } from '../ops/unary.ts';
 
 /** Sums over what broadcasting repeated. */
@@ -30,19 +29,17 @@ export const plainFunctions: Omit<GradFunctions, 'through'> = {
   exp,
   sqrt,
   equal,
-  sum: (x, axes) => sum(x, axes, { keepdims: true }),
-  prod: (x, axes) => prod(x, axes, { keepdims: true }),
+  // no axes would mean all of them
+  sum: (x, axes) => (axes.length === 0 ? x : sum(x, axes, { keepdims: true })),
+  prod: (x, axes) => (axes.length === 0 ? x : prod(x, axes, { keepdims: true })),
   sumTo,
   broadcastTo: (x, shape) => (sameShape(x.shape, shape) ? x : broadcastTo(x, shape)),
   reshape: (x, shape) => (sameShape(x.shape, shape) ? x : reshape(x, shape)),
   transpose: (x, axes) => transpose(x, axes),
   astype: (x, dtype) => astype(x, dtype),
   matmul: (a, b, options) => matmul(a, b, options),
-  zeros: (shape, like) => zeros(shape, { ctx: like.context, dtype: like.dtype }),
   concat: (arrays, axis) => concat(arrays, { dim: axis }),
   cumsum: (x, axis, exclusive, reverse) => cumsum(x, axis, { exclusive, reverse }),
-  oneHot: (indices, depth) => oneHot(indices, depth),
-  flip: (x, axis) => flip(x, axis),
   take: (x, indices, axis, mode) => take(x, indices, { axis, mode }),
   pick: (x, indices, axis, mode, keepdims) => pick(x, indices, axis, { mode, keepdims }),
   takeAlong: (x, indices, axis, mode) => takeAlongAxis(x, indices, axis, { mode }),

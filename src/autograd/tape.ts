@@ -1,7 +1,6 @@
 // The tape: what operations were called under `record`, and what their gradients will read. It hangs on the arrays: an output refers to the call that made
 // it, a call to those that made its inputs; nothing global holds it, so a tape that nobody can reach any more is garbage.
-import { bodyOf, makeArray, type NDArray, setOwner, setTape, tapeOf } from '../array/ndarray.ts';
-import { outsideScopes } from '../array/scope.ts';
+import { bodyOf, holdArray, makeArray, type NDArray, setTape, tapeOf, wasWritten } from '../array/ndarray.ts';
 import { isFloat } from '../core/dtype.ts';
 import { AutogradError } from '../core/errors.ts';
 import { shapeText } from '../core/shape.ts';
@@ -39,6 +38,8 @@ export interface TapeNode {
   readonly saved: NDArray[];
   /** Backward has run and freed what was kept. */
   done: boolean;
+  /** How many arrays and calls can lead a backward here; what the call keeps goes with the last. */
+  holders: number;
 }
 
 /** Where an array comes from. */
@@ -58,31 +59,21 @@ export function placeOf(array: NDArray): Place | null {
 /** Marks an array as one whose gradient is wanted. */
 export function setVariable(array: NDArray, gradReq: GradReq): Variable {
   const { shape, dtype } = array;
-  const variable: Variable = { kind: 'variable', gradReq, grad: null, fixed: false, fresh: false, type: { shape, dtype } };
+  const variable: Variable = {
+    kind: 'variable',
+    gradReq,
+    grad: null,
+    fixed: false,
+    fresh: false,
+    type: { shape, dtype },
+  };
   setTape(array, { node: null, index: 0, variable } satisfies Place);
   return variable;
 }
 
-/** How often the memory of an array that the tape keeps had been written when it was kept. */
-const versions = new WeakMap<NDArray, number>();
-
-function versionOf(array: NDArray, op: string): number {
-  return bodyOf(array, op).storage.version ?? 0;
-}
-
-/** A handle of the library's own on an array's memory, which stays while the tape needs it. It stands at the same place of the tape. */
-export function hold(array: NDArray, op: string): NDArray {
-  const { device, storage, dtype, shape } = bodyOf(array, op);
-  const held = outsideScopes(() => makeArray(array.context, device, storage, dtype, shape));
-  setOwner(held, 'library');
-  setTape(held, tapeOf(array));
-  versions.set(held, versionOf(held, op));
-  return held;
-}
-
 /** Throws if an array that the tape keeps was written into since. */
 export function checkUnchanged(held: NDArray, op: string): void {
-  if (versions.get(held) === versionOf(held, op)) return;
+  if (!wasWritten(held)) return;
   throw new AutogradError(
     `expected arrays that the gradient of ${op} reads as they were at the call, received one of shape ${shapeText(held.shape)} that was written in place since. ` +
       'Write into a copy(), or after backward.',
@@ -94,7 +85,8 @@ export function checkUnchanged(held: NDArray, op: string): void {
 export function sameArray(array: NDArray, op: string): NDArray {
   const { device, storage, dtype, shape } = bodyOf(array, op);
   const alias = makeArray(array.context, device, storage, dtype, shape);
-  setTape(alias, tapeOf(array));
+  const place = placeOf(array);
+  if (place !== null) put(alias, place);
   return alias;
 }
 
@@ -102,7 +94,14 @@ function typeOf({ shape, dtype }: NDArray): TensorType {
   return { shape, dtype };
 }
 
-function nodeFor<A>(op: Op<A>, attrs: A, inputs: readonly NDArray[], sources: readonly (Place | null)[], outputs: readonly NDArray[]): TapeNode {
+function nodeFor<A>(
+  op: Op<A>,
+  attrs: A,
+  inputs: readonly NDArray[],
+  sources: readonly (Place | null)[],
+  outputs: readonly NDArray[],
+): TapeNode {
+  for (const source of sources) if (source?.node != null) source.node.holders++;
   return {
     id: ++lastId,
     op: op as unknown as Op<unknown>,
@@ -114,7 +113,29 @@ function nodeFor<A>(op: Op<A>, attrs: A, inputs: readonly NDArray[], sources: re
     outputs: [],
     saved: [],
     done: false,
+    holders: 0,
   };
+}
+
+/** Notes on an array where it comes from. */
+function put(array: NDArray, place: Place): void {
+  const { node } = place;
+  if (node === null) {
+    setTape(array, place);
+    return;
+  }
+  node.holders++;
+  setTape(array, place, () => leave(node));
+}
+
+/** One that could lead a backward to a call is gone. */
+export function leave(from: TapeNode): void {
+  const stack = [from];
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    if (--node.holders > 0) continue;
+    release(node);
+    for (const source of node.sources) if (source?.node != null) stack.push(source.node);
+  }
 }
 
 /** Puts a call on the tape. `saved` is kept besides what the record names. */
@@ -132,12 +153,16 @@ export function recordCall<A>(
   const wants = (i: number): boolean => sources[i] != null;
   const keeps: Keeps = (typeof op.keeps === 'function' ? op.keeps(attrs, wants) : op.keeps) ?? {};
   const node = nodeFor(op, attrs, inputs, sources, outputs);
-  node.inputs.push(...inputs.map((x, i) => (keeps.inputs?.includes(i) === true ? hold(x, op.name) : null)));
+  node.inputs.push(
+    ...inputs.map((x, i) => (keeps.inputs?.includes(i) === true ? holdArray(x, op.name) : null)),
+  );
   outputs.forEach((y, index) => {
-    if (isFloat(y.dtype)) setTape(y, { node, index, variable: null } satisfies Place);
+    if (isFloat(y.dtype)) put(y, { node, index, variable: null });
   });
-  node.outputs.push(...outputs.map((y, i) => (keeps.outputs?.includes(i) === true ? hold(y, op.name) : null)));
-  node.saved.push(...saved.map((x) => hold(x, op.name)));
+  node.outputs.push(
+    ...outputs.map((y, i) => (keeps.outputs?.includes(i) === true ? holdArray(y, op.name) : null)),
+  );
+  node.saved.push(...saved.map((x) => holdArray(x, op.name)));
   return node;
 }
 
@@ -154,7 +179,7 @@ export function fork(array: NDArray, op: string): { readonly array: NDArray; rea
   const copy = sameArray(array, op);
   const node = nodeFor(aliasOp, {}, [array], [placeOf(array)], [copy]);
   const place: Place = { node, index: 0, variable: null };
-  setTape(copy, place);
+  put(copy, place);
   return { array: copy, place };
 }
 
@@ -175,15 +200,17 @@ function refuseWrite(name: string, target: NDArray, op?: Op<never>, inputs: read
     const sources = inputs.map(placeOf);
     if (sources.every((s) => s === null)) return;
     const keeps =
-      typeof op?.keeps === 'function' ? op.keeps(undefined as never, (i) => sources[i - 1] != null) : op?.keeps;
+      typeof op?.keeps === 'function'
+        ? op.keeps(undefined as never, (i) => sources[i - 1] != null)
+        : op?.keeps;
     if (typeof op?.grad === 'function' && keeps?.inputs?.includes(0) !== true) return;
   }
   throw new AutogradError(
     written === null
       ? `expected a new array while recording, received a write of values on the tape into an array of shape ${shapeText(target.shape)}, through which no gradient could flow. ` +
-        'Use the form that makes a new array (mul for imul, where or concat for set), or write inside autograd.pause(…).'
+          'Use the form that makes a new array (mul for imul, where or concat for set), or write inside autograd.pause(…).'
       : `expected a new array while recording, received a write into an array of shape ${shapeText(target.shape)} that is on the tape. ` +
-        'Use the form that makes a new array (add for iadd), or write inside autograd.pause(…) before it is used.',
+          'Use the form that makes a new array (add for iadd), or write inside autograd.pause(…) before it is used.',
     { op: name },
   );
 }

@@ -189,6 +189,13 @@ export abstract class Block extends Callable {
 
   /** Calls `fn` for all blocks below and then for this one. Returns the block. */
   apply(fn: (block: Block) => void): this {
+    if (typeof fn !== 'function')
+      throw new ArgumentError(
+        `expected a function, received ${describe(fn)}. Write net.apply((block) => …).`,
+        {
+          op: `${stateOf(this).className}.apply`,
+        },
+      );
     const all: Block[] = [];
     // refuses a block that contains itself
     walk(this, () => undefined);

@@ -57,7 +57,7 @@ const HOLDERS = {
   bool: Uint8Array,
 } as const;
 
-function toRaw(values: HostArray): RawArray {
+export function toRaw(values: HostArray): RawArray {
   const { buffer, byteOffset, byteLength } = values.data;
   const Holder = HOLDERS[values.dtype];
   const data: TypedArray = new Holder(buffer, byteOffset, byteLength / Holder.BYTES_PER_ELEMENT);

@@ -126,9 +126,17 @@ export class Xavier extends Initializer {
   readonly factorType: FactorType;
   readonly magnitude: number;
 
-  constructor(options?: XavierOptions) {
+  constructor(
+    rndType?: 'uniform' | 'gaussian' | XavierOptions,
+    factorType?: FactorType | XavierOptions,
+    magnitude?: number | XavierOptions,
+  ) {
     super();
-    const values = readArgs('Xavier', [options], [], ['rndType', 'factorType', 'magnitude']);
+    const values = readArgs(
+      'Xavier',
+      [rndType, factorType, magnitude],
+      ['rndType', 'factorType', 'magnitude'],
+    );
     this.rndType = wordArg('Xavier', values, 'rndType', ['uniform', 'gaussian'], 'uniform');
     this.factorType = wordArg('Xavier', values, 'factorType', ['avg', 'in', 'out'], 'avg');
     this.magnitude = numberArg('Xavier', values, 'magnitude', 3);
@@ -159,18 +167,20 @@ export class Xavier extends Initializer {
 export class MSRAPrelu extends Xavier {
   readonly slope: number;
 
-  constructor(options?: {
-    readonly factorType?: FactorType | undefined;
-    readonly slope?: number | undefined;
-  }) {
-    const values = readArgs('MSRAPrelu', [options], [], ['factorType', 'slope']);
-    const slope = numberArg('MSRAPrelu', values, 'slope', 0.25);
+  constructor(
+    factorType?:
+      | FactorType
+      | { readonly factorType?: FactorType | undefined; readonly slope?: number | undefined },
+    slope?: number | { readonly slope?: number | undefined },
+  ) {
+    const values = readArgs('MSRAPrelu', [factorType, slope], ['factorType', 'slope']);
+    const negativeSlope = numberArg('MSRAPrelu', values, 'slope', 0.25);
     super({
       rndType: 'gaussian',
       factorType: wordArg<FactorType>('MSRAPrelu', values, 'factorType', ['avg', 'in', 'out'], 'avg'),
-      magnitude: 2 / (1 + slope ** 2),
+      magnitude: 2 / (1 + negativeSlope ** 2),
     });
-    this.slope = slope;
+    this.slope = negativeSlope;
   }
 }
 

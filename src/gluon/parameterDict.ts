@@ -142,6 +142,11 @@ export class ParameterDict extends Map<string, Parameter> {
     await Promise.all(waiting.map((p) => p.resetCtx(contexts)));
   }
 
+  /** Names and parameters; the same as `entries`. */
+  items(): MapIterator<[string, Parameter]> {
+    return this.entries();
+  }
+
   /** All contexts that some parameter lives on. */
   listCtx(): Context[] {
     return [...new Set([...this.values()].flatMap((parameter) => parameter.listCtx()))];

@@ -2,6 +2,16 @@
 import { setRecording, setTraining } from '../autograd/mode.ts';
 import { slots } from '../ops/invoke.ts';
 
+/** Runs `fn` unrecorded: state that moves on with every call, which a compiled block moves on too. */
+export function offTape<R>(fn: () => R): R {
+  const recording = setRecording(false);
+  try {
+    return fn();
+  } finally {
+    setRecording(recording);
+  }
+}
+
 /** Runs `fn` unrecorded and untraced. */
 export function unrecorded<R>(fn: () => R): R {
   const { tape, trace } = slots;

@@ -93,9 +93,12 @@ const BINARY: Readonly<
   div: [(_, b) => e.div(1, b), (a, b) => e.neg(e.div(a, square(b)))],
   mod: [() => ONE, (a, b) => e.neg(e.floor(e.div(a, b)))],
   fmod: [() => ONE, (a, b) => e.neg(e.trunc(e.div(a, b)))],
-  // aᵇ: b·aᵇ⁻¹, and aᵇ·log a, which is 0 where a is 0
+  // aᵇ: b·aᵇ⁻¹, which is 0 where b is 0; and aᵇ·log a, which is 0 where a is 0
   pow: [
-    (a, b) => (b.kind === 'const' && b.value === 2 ? e.mul(2, a) : e.mul(b, e.pow(a, e.sub(b, 1)))),
+    (a, b) => {
+      if (b.kind !== 'const') return e.select(e.eq(b, 0), 0, e.mul(b, e.pow(a, e.sub(b, 1))));
+      return b.value === 0 ? ZERO : b.value === 2 ? e.mul(2, a) : e.mul(b, e.pow(a, b.value - 1));
+    },
     (a, b) => e.select(e.eq(a, 0), 0, e.mul(e.pow(a, b), e.log(a))),
   ],
   // of equals, the first operand takes the gradient (as MXNet's ge and lt)
@@ -117,7 +120,7 @@ const BINARY: Readonly<
 };
 
 /** Whether the value of an expression depends on input `index`. */
-export function dependsOn(x: Expr, index: number): boolean {
+function dependsOn(x: Expr, index: number): boolean {
   switch (x.kind) {
     case 'input':
       return x.index === index;

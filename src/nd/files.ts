@@ -22,7 +22,7 @@ const BITS = {
 } as const satisfies Record<DType, unknown>;
 
 /** An array's stored bits as file formats take them. Values are those at the call. */
-export async function rawOf(x: NDArray, op: string): Promise<RawArray> {
+async function rawOf(x: NDArray, op: string): Promise<RawArray> {
   const { device, storage, dtype, shape } = bodyOf(x, op);
   const [buffer] = await device.read([{ storage, at: 0, bytes: x.size * bytesOf(dtype), op }]);
   return { dtype, shape, data: new BITS[dtype](buffer as ArrayBuffer, 0, x.size) as TypedArray };

@@ -18,6 +18,7 @@ export {
   zeros,
   zerosLike,
 } from '../ops/creation.ts';
+export { softmaxCrossEntropy } from '../ops/crossEntropy.ts';
 export {
   batchTake,
   clip,
@@ -37,6 +38,7 @@ export { batchDot, dot, fullyConnected, linalgGemm2, matmul } from '../ops/produ
 export * from '../ops/reduce.ts';
 export {
   astype,
+  blockGrad,
   broadcastAxis,
   broadcastLike,
   broadcastTo,
@@ -65,6 +67,7 @@ export {
   transpose,
 } from '../ops/shapes.ts';
 export * from '../ops/unary.ts';
+export { dropout } from './dropout.ts';
 export { load, save } from './files.ts';
 export { array } from './make.ts';
 export * as random from './random.ts';

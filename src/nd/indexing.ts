@@ -1,5 +1,6 @@
 // Python's square brackets: `y.at(':', '1:3')` reads, `y.set([':', '1:3'], 2)` writes. Ranges become one strided copy, index arrays a gather.
 import { bodyOf, NDArray } from '../array/ndarray.ts';
+import type { TypedArray } from '../core/dtype.ts';
 import { ArgumentError, DTypeError, ShapeError } from '../core/errors.ts';
 import {
   asShape,
@@ -33,7 +34,7 @@ import { type ArraySource, array as makeArray } from './make.ts';
 import type { Nested } from './reading.ts';
 
 /** One index: a number, a range as text (`'1:3'`, `'::2'`, `':'`), `'...'`, `null` for a new axis, or an array of indices. */
-export type Index = number | string | null | readonly Nested[] | NDArray;
+export type Index = number | string | null | readonly Nested[] | TypedArray | NDArray;
 
 /** What can be written into an array. */
 export type Value = number | boolean | NDArray | readonly Nested[] | ArrayBufferView;
@@ -99,6 +100,8 @@ function parseOne(op: string, shape: readonly number[], axis: number, item: Excl
     const bound = (s: string | undefined): number | undefined => (s === undefined ? undefined : Number(s));
     return { kind: 'range', ...resolveRange(op, extent, bound(match[1]), bound(match[2]), bound(match[3])) };
   }
+  if (ArrayBuffer.isView(item))
+    return parseOne(op, shape, axis, Array.from(item as unknown as ArrayLike<number>));
   if (item instanceof NDArray || Array.isArray(item)) {
     if (item instanceof NDArray && bodyOf(item, op).dtype === 'bool')
       throw new DTypeError(
@@ -259,6 +262,11 @@ const setPlacesOp = defineOp<object>({
 export function set(x: NDArray, index: Index | readonly Index[], value: Value): NDArray {
   // a single index need not stand in a list; a list of numbers is one index for each axis, as in `at(…)`
   const list: readonly Index[] = Array.isArray(index) ? (index as readonly Index[]) : [index as Index];
+  if (value === undefined || value === null)
+    throw new ArgumentError(
+      `expected a value to write, received ${String(value)}. Write y.set([':', '1:3'], 2).`,
+      { op: 'set' },
+    );
   const parts = parse('set', x, list);
   const region = regionOf(x, parts);
   return composed(() => {

@@ -3,6 +3,7 @@ import { NDArray } from '../array/ndarray.ts';
 import type { BackwardOptions } from '../autograd/api.ts';
 import type { GradReq } from '../autograd/mode.ts';
 import type { TypedArray } from '../core/dtype.ts';
+import { ArgumentError, ShapeError } from '../core/errors.ts';
 import * as activation from '../ops/activation.ts';
 import * as binary from '../ops/binary.ts';
 import { onesLike, zerosLike } from '../ops/creation.ts';
@@ -18,34 +19,6 @@ import { at, type Index, set, type Value } from './indexing.ts';
 import { array, asscalar, type DataOf, data, type Nested, print, text } from './reading.ts';
 import { asInContext, copyto, toCpu } from './transfer.ts';
 
-const {
-  reshape,
-  reshapeLike,
-  expandDims,
-  squeeze,
-  flatten,
-  detach,
-  astype,
-  cast,
-  copy,
-  transpose,
-  swapaxes,
-  broadcastTo,
-  broadcastLike,
-  broadcastAxis,
-  slice,
-  sliceAxis,
-  sliceLike,
-  flip,
-  reverse,
-  tile,
-  repeat,
-  split,
-  pad,
-  spaceToDepth,
-  depthToSpace,
-} = shapes;
-
 const table = {
   ...unary,
   ...binary,
@@ -55,31 +28,31 @@ const table = {
   dot,
   batchDot,
   matmul,
-  reshape,
-  reshapeLike,
-  expandDims,
-  squeeze,
-  flatten,
-  detach,
-  astype,
-  cast,
-  copy,
-  transpose,
-  swapaxes,
-  broadcastTo,
-  broadcastLike,
-  broadcastAxis,
-  slice,
-  sliceAxis,
-  sliceLike,
-  flip,
-  reverse,
-  tile,
-  repeat,
-  split,
-  pad,
-  spaceToDepth,
-  depthToSpace,
+  reshape: shapes.reshape,
+  reshapeLike: shapes.reshapeLike,
+  expandDims: shapes.expandDims,
+  squeeze: shapes.squeeze,
+  flatten: shapes.flatten,
+  detach: shapes.detach,
+  astype: shapes.astype,
+  cast: shapes.cast,
+  copy: shapes.copy,
+  transpose: shapes.transpose,
+  swapaxes: shapes.swapaxes,
+  broadcastTo: shapes.broadcastTo,
+  broadcastLike: shapes.broadcastLike,
+  broadcastAxis: shapes.broadcastAxis,
+  slice: shapes.slice,
+  sliceAxis: shapes.sliceAxis,
+  sliceLike: shapes.sliceLike,
+  flip: shapes.flip,
+  reverse: shapes.reverse,
+  tile: shapes.tile,
+  repeat: shapes.repeat,
+  split: shapes.split,
+  pad: shapes.pad,
+  spaceToDepth: shapes.spaceToDepth,
+  depthToSpace: shapes.depthToSpace,
   take,
   pick,
   takeAlongAxis,
@@ -159,10 +132,11 @@ function define(name: string | symbol, value: (this: NDArray, ...rest: never[]) 
 /** What operators on arrays should have been: JavaScript has no operator overloading, so the mistake is named. */
 function toPrimitive(this: NDArray, hint: string): string {
   if (hint === 'string') return text(this);
-  throw new TypeError(
+  throw new ArgumentError(
     hint === 'number'
-      ? '[NDArray] expected a method, received an operator such as < > - * / on an array. Write a.greater(b), a.lesser(b), a.sub(b), a.mul(b), a.div(b), a.neg(); for its value, await a.asscalar().'
-      : '[NDArray] expected a method, received the operator + or == on an array. Write a.add(b) or a.equal(b); for text, String(a).',
+      ? 'expected a method, received an operator such as < > - * / on an array. Write a.greater(b), a.lesser(b), a.sub(b), a.mul(b), a.div(b), a.neg(); for its value, await a.asscalar().'
+      : 'expected a method, received the operator + or == on an array. Write a.add(b) or a.equal(b); for text, String(a).',
+    { op: 'NDArray' },
   );
 }
 
@@ -197,8 +171,9 @@ function* itself(this: NDArray): Generator<NDArray> {
 }
 define(Symbol.iterator, function* (this: NDArray) {
   if (this.ndim === 0)
-    throw new TypeError(
-      '[NDArray] expected an array with at least one axis to iterate over, received one without. Use await x.asscalar().',
+    throw new ShapeError(
+      'expected an array with at least one axis to iterate over, received one without. Use await x.asscalar().',
+      { op: 'NDArray' },
     );
   for (let i = 0; i < this.shape[0]; i++) {
     const row = at(this, [i]);
@@ -228,7 +203,7 @@ Object.defineProperty(NDArray.prototype, 'grad', {
 });
 Object.defineProperty(NDArray.prototype, 'T', {
   get(this: NDArray) {
-    return transpose(this);
+    return shapes.transpose(this);
   },
   configurable: true,
 });

@@ -1,6 +1,6 @@
 // Random numbers with MXNet's own digits, drawn where the array lives. One seed governs them, initialisers, dropout and shuffling; a fresh program
 // always prints the same digits (seed 0).
-import type { NDArray } from '../array/ndarray.ts';
+import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import { checkContext } from '../core/context.ts';
 import { checkDType } from '../core/dtype.ts';
 import { ArgumentError, ShapeError } from '../core/errors.ts';
@@ -112,12 +112,13 @@ export function randint(
 
 /** The rows of x in random order, as a copy. */
 export function shuffle(x: NDArray): NDArray {
-  if (x.ndim === 0)
+  const { shape } = bodyOf(x, 'random.shuffle');
+  if (shape.length === 0)
     throw new ShapeError(
       'expected an array with at least one axis, received one without. There is nothing to shuffle.',
       { op: 'random.shuffle' },
     );
-  const order = shuffleOrder(x.shape[0], x.ndim === 1, x.context);
+  const order = shuffleOrder(shape[0], shape.length === 1, x.context);
   try {
     return take(x, order);
   } finally {

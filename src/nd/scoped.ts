@@ -2,7 +2,7 @@
 import { freeArray, type NDArray, runInScope, takeKept } from '../array/ndarray.ts';
 import { leaveScope, openScope } from '../array/scope.ts';
 import { type Context, checkContext, swapContext } from '../core/context.ts';
-import { openScoped, refusePromise, runScoped, type SyncCallback } from '../core/sync.ts';
+import { checkCallback, openScoped, refusePromise, runScoped, type SyncCallback } from '../core/sync.ts';
 import { forEachOpenDevice } from '../device/registry.ts';
 
 const label = (): string => 'nd.scope';
@@ -27,6 +27,7 @@ export function scope<R>(fn?: () => R): R | Disposable {
         for (const array of opened.made as NDArray[]) if (!takeKept(array, opened)) freeArray(array, label);
       };
     });
+  checkCallback('nd.scope', fn);
   return runInScope(label, false, () => {
     const result = fn();
     refusePromise('nd.scope', result);

@@ -1,5 +1,5 @@
 // Activation functions, each one expression. Defaults are Gluon's. Whatever is exported here is a function of `nd` and a method of NDArray.
-import type { NDArray } from '../array/ndarray.ts';
+import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
 import { numberArg, readArgs, wordArg } from './args.ts';
@@ -7,10 +7,17 @@ import { composed } from './composed.ts';
 import { unary as define, elementwiseOp, parametric, type Unary } from './elementwise.ts';
 import { invoke } from './invoke.ts';
 import { expandToAxis } from './shapes.ts';
+import { derivativeOf, smoothSigmoid, smoothTanhSoftplus } from './smooth.ts';
 
-const unary = (name: string, f: Parameters<typeof define>[2]): Unary => define(name, 'activation', f);
-const numeric = (name: string, f: (x: Expr) => Expr): ((x: NDArray, ...s: number[]) => NDArray) =>
-  parametric(name, 'activation', f);
+type OfElement = (x: Expr) => Expr;
+
+const unary = (name: string, f: OfElement, derivative?: (x: Expr, y: Expr) => Expr): Unary =>
+  define(name, 'activation', f, true, derivative);
+const numeric = (
+  name: string,
+  f: OfElement,
+  derivative?: OfElement,
+): ((x: NDArray, ...s: number[]) => NDArray) => parametric(name, 'activation', f, true, derivative);
 
 const sigmoidExpr = (x: Expr): Expr => e.div(1, e.add(1, e.exp(e.neg(x))));
 // log(1 + eˣ) without overflow: max(x, 0) + log1p(e^−|x|)
@@ -22,20 +29,30 @@ export const relu: Unary = define(
   'activation',
   (x) => e.max(x, 0),
   false,
-  (x) => e.select(e.gt(x, 0), 1, 0),
+  (_, y) => e.select(e.gt(y, 0), 1, 0),
 );
 /** 1 / (1 + e^−x). */
-export const sigmoid: Unary = unary('sigmoid', sigmoidExpr);
+export const sigmoid: Unary = unary('sigmoid', sigmoidExpr, (_, y) => e.mul(y, e.sub(1, y)));
 /** log(1 + eˣ), MXNet's softrelu (softplus elsewhere). */
-export const softrelu: Unary = unary('softrelu', softreluExpr);
+export const softrelu: Unary = unary('softrelu', softreluExpr, smoothSigmoid);
 /** x / (1 + |x|). */
-export const softsign: Unary = unary('softsign', (x) => e.div(x, e.add(1, e.abs(x))));
+export const softsign: Unary = unary(
+  'softsign',
+  (x) => e.div(x, e.add(1, e.abs(x))),
+  (x) => e.div(1, e.mul(e.add(1, e.abs(x)), e.add(1, e.abs(x)))),
+);
 /** log(sigmoid(x)) without overflow. */
-export const logSigmoid: Unary = unary('logSigmoid', (x) =>
-  e.sub(e.min(x, 0), e.log1p(e.exp(e.neg(e.abs(x))))),
+export const logSigmoid: Unary = unary(
+  'logSigmoid',
+  (x) => e.sub(e.min(x, 0), e.log1p(e.exp(e.neg(e.abs(x))))),
+  (x) => smoothSigmoid(e.neg(x)),
 );
 /** x · tanh(log(1 + eˣ)). Misra, 2019. */
-export const mish: Unary = unary('mish', (x) => e.mul(x, e.tanh(softreluExpr(x))));
+export const mish: Unary = unary(
+  'mish',
+  (x) => e.mul(x, e.tanh(softreluExpr(x))),
+  derivativeOf((x) => e.mul(x, smoothTanhSoftplus(x))),
+);
 /** x · Φ(x) = x/2 · (1 + erf(x/√2)). Hendrycks & Gimpel, 2016. */
 export const gelu: Unary = unary('gelu', (x) =>
   e.mul(e.mul(0.5, x), e.add(1, e.erf(e.mul(x, Math.SQRT1_2)))),
@@ -45,9 +62,17 @@ export const selu: Unary = unary('selu', (x) =>
   e.mul(1.0507009873554805, e.select(e.gt(x, 0), x, e.mul(1.6732632423543772, e.expm1(x)))),
 );
 /** x · sigmoid(x). */
-export const silu: Unary = unary('silu', (x) => e.mul(x, sigmoidExpr(x)));
+export const silu: Unary = unary(
+  'silu',
+  (x) => e.mul(x, sigmoidExpr(x)),
+  derivativeOf((x) => e.mul(x, smoothSigmoid(x))),
+);
 
-const swishOf = numeric('swish', (x) => e.mul(x, sigmoidExpr(e.mul(e.scalar(0), x))));
+const swishOf = numeric(
+  'swish',
+  (x) => e.mul(x, sigmoidExpr(e.mul(e.scalar(0), x))),
+  derivativeOf((x) => e.mul(x, smoothSigmoid(e.mul(e.scalar(0), x)))),
+);
 const hardSigmoidOf = numeric('hardSigmoid', (x) =>
   e.max(0, e.min(1, e.add(e.mul(e.scalar(0), x), e.scalar(1)))),
 );
@@ -100,8 +125,10 @@ export function smoothL1(x: NDArray, scalar?: number | { readonly scalar?: numbe
 
 /** x above zero, alpha·x below, with one alpha for all or one per channel (axis 1). */
 export function prelu(x: NDArray, alpha: NDArray): NDArray {
-  if (alpha.size === 1 || alpha.ndim !== 1 || x.ndim < 2) return invoke(preluOp, [x, alpha], { scalars: [] });
-  return composed(() => invoke(preluOp, [x, expandToAxis(alpha, 1, x.ndim)], { scalars: [] }));
+  const [{ shape }, slopes] = [bodyOf(x, 'prelu'), bodyOf(alpha, 'prelu').shape];
+  if (slopes.length !== 1 || slopes[0] === 1 || shape.length < 2)
+    return invoke(preluOp, [x, alpha], { scalars: [] });
+  return composed(() => invoke(preluOp, [x, expandToAxis(alpha, 1, shape.length)], { scalars: [] }));
 }
 
 /** What `leakyReLU` can compute below zero. */

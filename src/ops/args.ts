@@ -1,8 +1,8 @@
 // Arguments from users: what may be an options object, which options exist, and what somebody meant who wrote another name.
-import { NDArray } from '../array/ndarray.ts';
+import { bodyOf, NDArray } from '../array/ndarray.ts';
 import { Context } from '../core/context.ts';
 import { ArgumentError } from '../core/errors.ts';
-import { describe } from '../core/shape.ts';
+import { describe, normalizeAxis } from '../core/shape.ts';
 
 /** Whether a value is an options object: a plain object, no array, NDArray or context. */
 export function isOptions(value: unknown): value is Record<string, unknown> {
@@ -92,7 +92,7 @@ export function readArgs(
     count = end - 1;
   }
   if (count > positional.length) {
-    if (positional.length === 0 || named.length > 0) checkOptions(op, args[positional.length], known);
+    if (positional.length === 0 || named.length > 0) checkOptions(op, args[positional.length], named);
     throw new ArgumentError(
       `expected at most ${positional.length} arguments (${positional.join(', ')}), received ${count}. Remove the rest.`,
       { op },
@@ -141,6 +141,18 @@ export function integerArg(
   const value = values[name] ?? fallback;
   if (typeof value === 'number' && Number.isInteger(value) && value >= least) return value;
   return fail(op, name, least === -Infinity ? 'an integer' : `an integer ≥ ${least}`, value);
+}
+
+/** An axis of `x` counted from the front, or `fallback`; throws for what is no array, too. */
+export function axisArg(
+  op: string,
+  values: Record<string, unknown>,
+  x: NDArray,
+  fallback?: number,
+  name = 'axis',
+): number {
+  const { shape } = bodyOf(x, op);
+  return normalizeAxis(integerArg(op, values, name, fallback), shape.length, op);
 }
 
 /** A boolean, or `fallback`. */

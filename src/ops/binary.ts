@@ -90,7 +90,15 @@ export const maximum: Binary = plain('maximum', e.max);
 /** The lesser of both; NaN where either is NaN. */
 export const minimum: Binary = plain('minimum', e.min);
 /** √(a² + b²). */
-export const hypot: Binary = plain('hypot', (a, b) => e.sqrt(e.add(e.mul(a, a), e.mul(b, b))), true);
+export const hypot: Binary = plain(
+  'hypot',
+  (a, b) => {
+    const sum = e.add(e.mul(a, a), e.mul(b, b));
+    // so that the gradient at the origin is 0
+    return e.select(e.eq(sum, 0), 0, e.sqrt(sum));
+  },
+  true,
+);
 /** The angle of the point (b, a), in radians. */
 export const arctan2: Binary = plain('arctan2', e.atan2, true);
 /** The remainder with the sign of a, as C's fmod. */

@@ -1,6 +1,6 @@
 // Convolution and its transpose over one to three spatial axes, channels first. They and the gradient by the weight run the tiled product through its
 // convolution forms; the gradients of all three are again among the three.
-import type { NDArray } from '../array/ndarray.ts';
+import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import { ShapeError } from '../core/errors.ts';
 import { asShape, describe, shapeText } from '../core/shape.ts';
 import type { Operand, ProductKernel } from '../ir/kernel.ts';
@@ -30,13 +30,13 @@ export function spread(
       ? Array<number>(ndim).fill(fallback)
       : typeof value === 'number'
         ? Array<number>(ndim).fill(value)
-        : [...value];
-  if (list.length !== ndim || list.some((v) => !Number.isInteger(v) || v < least))
+        : value;
+  if (!Array.isArray(list) || list.length !== ndim || list.some((v) => !Number.isInteger(v) || v < least))
     throw new ShapeError(
       `expected ${name} with ${ndim === 1 ? 'one integer' : `${ndim} integers`} ≥ ${least}, received ${describe(value)}. Pass a number, or one for each axis.`,
       { op },
     );
-  return list;
+  return [...list];
 }
 
 interface ConvAttrs {
@@ -138,13 +138,25 @@ const gradWeightOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
   run(emit, inputs, y, attrs) {
     const [dy, x] = [(inputs[0] as Operand).shape, (inputs[1] as Operand).shape];
     const kernel = (y[0] as Operand).shape.slice(2);
-    const dims = convDims(x[0] as number, x[1] as number, dy[1] as number, attrs, x.slice(2), dy.slice(2), kernel);
+    const dims = convDims(
+      x[0] as number,
+      x[1] as number,
+      dy[1] as number,
+      attrs,
+      x.slice(2),
+      dy.slice(2),
+      kernel,
+    );
     emit.run(gradWeight, inputs, y, dims);
   },
   keeps: keepOther,
   grad: (c) => [
-    c.wants(0) ? invoke(convolutionOp, [c.x(1), c.dy()], { ...c.attrs, extents: c.xType(0).shape.slice(2) }) : null,
-    c.wants(1) ? invoke(deconvolutionOp, [c.x(0), c.dy()], { ...c.attrs, extents: c.xType(1).shape.slice(2) }) : null,
+    c.wants(0)
+      ? invoke(convolutionOp, [c.x(1), c.dy()], { ...c.attrs, extents: c.xType(0).shape.slice(2) })
+      : null,
+    c.wants(1)
+      ? invoke(deconvolutionOp, [c.x(0), c.dy()], { ...c.attrs, extents: c.xType(1).shape.slice(2) })
+      : null,
   ],
 });
 
@@ -182,8 +194,12 @@ const convolutionOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
   },
   keeps: keepOther,
   grad: (c) => [
-    c.wants(0) ? invoke(deconvolutionOp, [c.dy(), c.x(1)], { ...c.attrs, extents: c.xType(0).shape.slice(2) }) : null,
-    c.wants(1) ? invoke(gradWeightOp, [c.dy(), c.x(0)], { ...c.attrs, extents: c.xType(1).shape.slice(2) }) : null,
+    c.wants(0)
+      ? invoke(deconvolutionOp, [c.dy(), c.x(1)], { ...c.attrs, extents: c.xType(0).shape.slice(2) })
+      : null,
+    c.wants(1)
+      ? invoke(gradWeightOp, [c.dy(), c.x(0)], { ...c.attrs, extents: c.xType(1).shape.slice(2) })
+      : null,
     biasGradient(c),
   ],
 });
@@ -240,8 +256,9 @@ export function convolution(
 ): NDArray {
   const op = 'convolution';
   const values = readArgs(op, [options], [], OPTIONS);
-  const ndim = Math.max(1, weight.ndim - 2);
-  checkGiven(op, values, weight.shape.slice(2), weight.shape[0]);
+  const shape = bodyOf(weight, op).shape;
+  const ndim = Math.max(1, shape.length - 2);
+  checkGiven(op, values, shape.slice(2), shape[0]);
   const attrs: ConvAttrs = {
     stride: spread(op, 'stride', values['stride'] as Extents | undefined, ndim, 1, 1),
     dilate: spread(op, 'dilate', values['dilate'] as Extents | undefined, ndim, 1, 1),
@@ -301,8 +318,12 @@ const deconvolutionOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
   },
   keeps: keepOther,
   grad: (c) => [
-    c.wants(0) ? invoke(convolutionOp, [c.dy(), c.x(1)], { ...c.attrs, extents: c.xType(0).shape.slice(2) }) : null,
-    c.wants(1) ? invoke(gradWeightOp, [c.x(0), c.dy()], { ...c.attrs, extents: c.xType(1).shape.slice(2) }) : null,
+    c.wants(0)
+      ? invoke(convolutionOp, [c.dy(), c.x(1)], { ...c.attrs, extents: c.xType(0).shape.slice(2) })
+      : null,
+    c.wants(1)
+      ? invoke(gradWeightOp, [c.x(0), c.dy()], { ...c.attrs, extents: c.xType(1).shape.slice(2) })
+      : null,
     biasGradient(c),
   ],
 });
@@ -322,10 +343,11 @@ export function deconvolution(
 ): NDArray {
   const op = 'deconvolution';
   const values = readArgs(op, [options], [], [...OPTIONS, 'adj', 'targetShape']);
-  const ndim = Math.max(1, weight.ndim - 2);
+  const shape = bodyOf(weight, op).shape;
+  const ndim = Math.max(1, shape.length - 2);
   const groups = integerArg(op, values, 'numGroup', 1, 1);
-  const kernel = weight.shape.slice(2);
-  checkGiven(op, values, kernel, weight.shape[1] * groups);
+  const kernel = shape.slice(2);
+  checkGiven(op, values, kernel, shape[1] * groups);
   const stride = spread(op, 'stride', values['stride'] as Extents | undefined, ndim, 1, 1);
   const dilate = spread(op, 'dilate', values['dilate'] as Extents | undefined, ndim, 1, 1);
   let pad = spread(op, 'pad', values['pad'] as Extents | undefined, ndim, 0, 0);

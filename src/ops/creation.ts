@@ -1,5 +1,5 @@
 // Arrays made on the device from nothing: constants, ranges, identity matrices, random numbers.
-import type { NDArray } from '../array/ndarray.ts';
+import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import type { Context } from '../core/context.ts';
 import { checkContext } from '../core/context.ts';
 import { checkDType, type DType, isFloat } from '../core/dtype.ts';
@@ -47,6 +47,11 @@ function maker(name: string, expr: Parameters<typeof elementwiseKernel>[2]): Op<
 const fullOp = maker('full', e.scalar(0));
 const rangeOp = maker('arange', e.add(e.scalar(0), e.mul(e.index, e.scalar(1))));
 
+// one record, called by other names in errors
+const CONSTANTS: Readonly<Record<string, Op<MakeAttrs>>> = Object.fromEntries(
+  ['zeros', 'ones', 'empty', 'full'].map((callee) => [callee, { ...fullOp, callee }]),
+);
+
 /** `shape`, then options that may also hold it. */
 type ShapeArg = ShapeLike | ({ readonly shape: ShapeLike } & ArrayOptions);
 
@@ -55,7 +60,7 @@ function made(op: string, values: Record<string, unknown>, scalars: readonly num
     throw new ShapeError('expected a shape, received none. Write e.g. [2, 3].', { op });
   const shape = toShape(values['shape'] as ShapeLike, op);
   return invoke(
-    fullOp,
+    CONSTANTS[op] ?? fullOp,
     [],
     { shape, dtype: checkDType(values['dtype'] ?? 'float32', op), scalars },
     checkContext(values['ctx'], op),
@@ -95,17 +100,17 @@ export function full(
 
 /** Zeros of another array's shape, dtype and context. */
 export function zerosLike(x: NDArray): NDArray {
-  return zeros(x.shape, { ctx: x.context, dtype: x.dtype });
+  return zeros(bodyOf(x, 'zerosLike').shape, { ctx: x.context, dtype: x.dtype });
 }
 
 /** Ones of another array's shape, dtype and context. */
 export function onesLike(x: NDArray): NDArray {
-  return ones(x.shape, { ctx: x.context, dtype: x.dtype });
+  return ones(bodyOf(x, 'onesLike').shape, { ctx: x.context, dtype: x.dtype });
 }
 
 /** One value in another array's shape, dtype and context. */
 export function fullLike(x: NDArray, value: number): NDArray {
-  return full(x.shape, value, { ctx: x.context, dtype: x.dtype });
+  return full(bodyOf(x, 'fullLike').shape, value, { ctx: x.context, dtype: x.dtype });
 }
 
 /**
@@ -244,16 +249,17 @@ export function eye(
 
 // --- random numbers: MXNet's own digits, drawn by the device's generators ---
 
-function sampler(name: 'randomUniform' | 'randomNormal' | 'randomInt'): Op<MakeAttrs> {
+function sampler(name: 'randomUniform' | 'randomNormal' | 'randomInt', callee: string): Op<MakeAttrs> {
   const kernel = customKernel(name);
   return defineOp<MakeAttrs>({
     name,
+    callee,
     family: 'random',
     infer(_, { shape, dtype }) {
       if (name === 'randomInt' ? dtype !== 'int32' : !isFloat(dtype))
         throw new DTypeError(
           `expected ${name === 'randomInt' ? 'int32' : 'float32, float16 or float64'}, received ${dtype}. Draw, then convert with astype.`,
-          { op: name },
+          { op: callee },
         );
       return [{ shape, dtype }];
     },
@@ -264,13 +270,14 @@ function sampler(name: 'randomUniform' | 'randomNormal' | 'randomInt'): Op<MakeA
   });
 }
 
-const uniformOp = sampler('randomUniform');
-const normalOp = sampler('randomNormal');
-const randintOp = sampler('randomInt');
+const uniformOp = sampler('randomUniform', 'random.uniform');
+const normalOp = sampler('randomNormal', 'random.normal');
+const randintOp = sampler('randomInt', 'random.randint');
 
 const shuffleKernel = customKernel('randomShuffle');
 const shuffleOp = defineOp<{ readonly count: number; readonly vector: boolean }>({
   name: 'shuffleOrder',
+  callee: 'random.shuffle',
   family: 'random',
   infer: (_, { count }) => [{ shape: asShape([count]), dtype: 'int32' }],
   run: (emit, _, y, { vector }) => emit.run(shuffleKernel, [], y, [vector ? 1 : 0]),

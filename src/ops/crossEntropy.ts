@@ -40,7 +40,11 @@ const gradKernel = rowKernel(
 
 /** [outer, length, inner], then how the logits and what has one element a row (labels, losses) are read. */
 function rowDims(shape: readonly number[], axis: number, vectors: number): number[] {
-  const [outer, length, inner] = [sizeOf(shape.slice(0, axis)), shape[axis] as number, sizeOf(shape.slice(axis + 1))];
+  const [outer, length, inner] = [
+    sizeOf(shape.slice(0, axis)),
+    shape[axis] as number,
+    sizeOf(shape.slice(axis + 1)),
+  ];
   const dims = [outer, length, inner, length * inner, inner, 1];
   for (let i = 0; i < vectors; i++) dims.push(inner, 0, 1);
   return dims;
@@ -57,16 +61,21 @@ const gradOp: Op<RowAttrs> = defineOp<RowAttrs>({
   grad(c) {
     const { f } = c;
     const { axis } = c.attrs;
-    return f.through(
-      [c.x(0), c.x(2)],
-      ([logits, above]) => {
-        const data = logits as NDArray;
-        const rows = above as NDArray;
-        const wide = f.reshape(rows, data.shape.map((d, i) => (i === axis ? 1 : d)));
-        return [f.mul(f.sub(softmax(data, axis), oneHotRows(c.x(1), data, axis)), wide)];
-      },
-      [c.dy()],
-    ).flatMap((g, i) => (i === 0 ? [g, null] : [g]));
+    return f
+      .through(
+        [c.x(0), c.x(2)],
+        ([logits, above]) => {
+          const data = logits as NDArray;
+          const rows = above as NDArray;
+          const wide = f.reshape(
+            rows,
+            data.shape.map((d, i) => (i === axis ? 1 : d)),
+          );
+          return [f.mul(f.sub(softmax(data, axis), oneHotRows(c.x(1), data, axis)), wide)];
+        },
+        [c.dy()],
+      )
+      .flatMap((g, i) => (i === 0 ? [g, null] : [g]));
   },
 });
 
@@ -84,9 +93,12 @@ const lossOp = defineOp<RowAttrs>({
         { op: 'softmaxCrossEntropy' },
       );
     if (shape[axis] === 0)
-      throw new ShapeError(`expected at least one class, received logits of shape ${shapeText(shape)}. Check the axis.`, {
-        op: 'softmaxCrossEntropy',
-      });
+      throw new ShapeError(
+        `expected at least one class, received logits of shape ${shapeText(shape)}. Check the axis.`,
+        {
+          op: 'softmaxCrossEntropy',
+        },
+      );
     return [{ shape: asShape(rows.length === 0 ? [1] : rows), dtype }];
   },
   run: (emit, inputs, y, { axis }) =>

@@ -8,7 +8,6 @@ import { chain, differentiate, inputsOf, renumber } from '../ir/differentiate.ts
 import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
 import { elementwiseKernel } from '../ir/kernel.ts';
-import { checkOptions } from './args.ts';
 import { invoke, invokeInto } from './invoke.ts';
 import type { Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
@@ -45,7 +44,7 @@ export interface ElementwiseOptions {
   readonly inPlace?: boolean | undefined;
   /** Input 0 is a condition: of any dtype, and without a gradient. */
   readonly condition?: boolean | undefined;
-  /** d expr / d input i, where it is not what the rules of differentiation give. */
+  /** d expr / d input i, where it is not what the rules of differentiation give. The input after dy, number `inputs + 1`, is the output. */
   readonly derivatives?: readonly Expr[] | undefined;
   /** The name errors give, where it is not the operation's. */
   readonly callee?: string | undefined;
@@ -73,6 +72,7 @@ function gradientsOf(
     const above = e.input(inputs);
     const product = chain(derivative, above);
     if (product === above) return { uses: [], op: null };
+    // ascending: inputs, then dy, then y
     const uses = inputsOf(product);
     const condition = options.condition === true && uses[0] === 0;
     const places = new Map(uses.map((index, place) => [index, place]));
@@ -101,6 +101,7 @@ export function elementwiseOp(
     (gradients ??= gradientsOf(name, inputs, expr, options));
   return defineOp<ScalarAttrs>({
     name,
+    callee,
     family,
     inPlace,
     infer(x) {
@@ -121,7 +122,7 @@ export function elementwiseOp(
     },
     keeps(_, wants) {
       const used = gradientsNow().flatMap((g, i) => (g !== null && wants(i) ? g.uses : []));
-      return { inputs: used.filter((i) => i < inputs) };
+      return { inputs: used.filter((i) => i < inputs), outputs: used.includes(inputs + 1) ? [0] : [] };
     },
     grad:
       flat ??
@@ -134,7 +135,7 @@ export function elementwiseOp(
               ? c.dy()
               : invoke(
                   op,
-                  uses.map((u) => (u === inputs ? c.dy() : c.x(u))),
+                  uses.map((u) => (u === inputs ? c.dy() : u > inputs ? c.y() : c.x(u))),
                   c.attrs,
                 );
           return c.f.sumTo(whole, c.xType(i).shape);
@@ -145,16 +146,20 @@ export function elementwiseOp(
 /** A function of one array, element by element. */
 export type Unary = (x: NDArray) => NDArray;
 
-/** Defines a function of one array. `float` (the default) refuses integers and bools; `derivative` where the rules give another. */
+/**
+ * Defines a function of one array. `float` (the default) refuses integers and bools; `derivative` is given, by x and y, where the rules give another or where y
+ * tells it more cheaply: then y is kept for it, which as a rule the next operation keeps anyway, and not x.
+ */
 export function unary(
   name: string,
   family: string,
   f: (x: Expr) => Expr,
   float = true,
-  derivative?: (x: Expr) => Expr,
+  derivative?: (x: Expr, y: Expr) => Expr,
 ): Unary {
   const x0 = e.input(0);
-  const op = elementwiseOp(name, family, 1, f(x0), { float, derivatives: derivative && [derivative(x0)] });
+  const derivatives = derivative && [derivative(x0, e.input(2))];
+  const op = elementwiseOp(name, family, 1, f(x0), { float, derivatives });
   return (x) => invoke(op, [x], NO_SCALARS);
 }
 
@@ -193,15 +198,16 @@ export function binary(
 ): BinaryForms {
   const [a, b, s] = [e.input(0), e.input(1), e.scalar(0)];
   const both = elementwiseOp(name, family, 2, f(a, b), options);
-  const right = elementwiseOp(`${name}Scalar`, family, 1, f(a, s), options);
-  const left = elementwiseOp(`r${name}Scalar`, family, 1, f(s, a), options);
+  const callee = { ...options, callee: name };
+  const right = elementwiseOp(`${name}Scalar`, family, 1, f(a, s), callee);
+  const left = elementwiseOp(`r${name}Scalar`, family, 1, f(s, a), callee);
   const bothInto =
     options.inPlace === true
       ? elementwiseOp(`i${name}`, family, 2, f(a, b), { ...options, inPlace: true })
       : undefined;
   const rightInto =
     options.inPlace === true
-      ? elementwiseOp(`i${name}Scalar`, family, 1, f(a, s), { ...options, inPlace: true })
+      ? elementwiseOp(`i${name}Scalar`, family, 1, f(a, s), { ...options, callee: `i${name}`, inPlace: true })
       : undefined;
   const call: Binary = (x, y) => {
     if (x instanceof NDArray) {
@@ -230,8 +236,10 @@ export function parametric(
   family: string,
   f: (x: Expr) => Expr,
   float = true,
+  derivative?: (x: Expr) => Expr,
 ): (x: NDArray, ...scalars: number[]) => NDArray {
-  const op = elementwiseOp(name, family, 1, f(e.input(0)), { float });
+  const x0 = e.input(0);
+  const op = elementwiseOp(name, family, 1, f(x0), { float, derivatives: derivative && [derivative(x0)] });
   return (x, ...scalars) => {
     for (const s of scalars)
       if (typeof s !== 'number')
@@ -241,9 +249,4 @@ export function parametric(
         );
     return invoke(op, [x], { scalars });
   };
-}
-
-/** Checks that a call of an operation without options got none. */
-export function noOptions(op: string, options: unknown): void {
-  checkOptions(op, options, []);
 }

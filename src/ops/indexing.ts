@@ -2,21 +2,12 @@
 import { bodyOf, NDArray } from '../array/ndarray.ts';
 import { checkDType, type DType } from '../core/dtype.ts';
 import { ArgumentError, ShapeError } from '../core/errors.ts';
-import {
-  asShape,
-  describe,
-  normalizeAxis,
-  type Shape,
-  sameShape,
-  shapeText,
-  sizeOf,
-  toShape,
-} from '../core/shape.ts';
+import { asShape, describe, type Shape, sameShape, shapeText, sizeOf, toShape } from '../core/shape.ts';
 import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
 import type { Operand } from '../ir/kernel.ts';
 import { customKernel, elementwiseKernel, rowKernel } from '../ir/kernel.ts';
-import { booleanArg, integerArg, numberArg, readArgs, wordArg } from './args.ts';
+import { axisArg, booleanArg, integerArg, numberArg, readArgs, wordArg } from './args.ts';
 import { composed } from './composed.ts';
 import { elementwiseOp, type ScalarAttrs } from './elementwise.ts';
 import { invoke } from './invoke.ts';
@@ -74,7 +65,10 @@ const takeOp = defineOp<TakeAttrs>({
     ]);
   },
   keeps: { inputs: [1] },
-  grad: (c) => [c.wants(0) ? invoke(takeBack, [c.dy(), c.x(1)], { ...c.attrs, shape: c.xType(0).shape }) : null, null],
+  grad: (c) => [
+    c.wants(0) ? invoke(takeBack, [c.dy(), c.x(1)], { ...c.attrs, shape: c.xType(0).shape }) : null,
+    null,
+  ],
 });
 
 /** Options of `take`. */
@@ -90,7 +84,7 @@ export interface TakeOptions {
 export function take(x: NDArray, indices: NDArray, options?: TakeOptions): NDArray {
   const values = readArgs('take', [options], [], ['axis', 'mode']);
   return invoke(takeOp, [x, indices], {
-    axis: normalizeAxis(integerArg('take', values, 'axis', 0), x.ndim, 'take'),
+    axis: axisArg('take', values, x, 0),
     mode: wordArg('take', values, 'mode', MODES, 'clip'),
   });
 }
@@ -131,7 +125,10 @@ const pickOp = defineOp<AlongAttrs>({
     ]);
   },
   keeps: { inputs: [1] },
-  grad: (c) => [c.wants(0) ? invoke(pickBack, [c.x(1), c.dy()], { ...c.attrs, shape: c.xType(0).shape }) : null, null],
+  grad: (c) => [
+    c.wants(0) ? invoke(pickBack, [c.x(1), c.dy()], { ...c.attrs, shape: c.xType(0).shape }) : null,
+    null,
+  ],
 });
 
 /**
@@ -152,7 +149,7 @@ export function pick(
 ): NDArray {
   const values = readArgs('pick', [axis, options], ['axis'], ['keepdims', 'mode']);
   return invoke(pickOp, [x, indices], {
-    axis: normalizeAxis(integerArg('pick', values, 'axis', -1), x.ndim, 'pick'),
+    axis: axisArg('pick', values, x, -1),
     mode: wordArg('pick', values, 'mode', MODES, 'clip'),
     keepdims: booleanArg('pick', values, 'keepdims', false),
   });
@@ -185,7 +182,9 @@ const takeAlongOp = defineOp<TakeAttrs>({
   },
   keeps: { inputs: [1] },
   grad: (c) => [
-    c.wants(0) ? invoke(alongBack, [c.dy(), c.x(1)], { ...c.attrs, shape: c.xType(0).shape, once: false }) : null,
+    c.wants(0)
+      ? invoke(alongBack, [c.dy(), c.x(1)], { ...c.attrs, shape: c.xType(0).shape, once: false })
+      : null,
     null,
   ],
 });
@@ -199,7 +198,7 @@ export function takeAlongAxis(
 ): NDArray {
   const values = readArgs('takeAlongAxis', [axis, options], ['axis'], ['mode']);
   return invoke(takeAlongOp, [x, indices], {
-    axis: normalizeAxis(integerArg('takeAlongAxis', values, 'axis', -1), x.ndim, 'takeAlongAxis'),
+    axis: axisArg('takeAlongAxis', values, x, -1),
     mode: wordArg('takeAlongAxis', values, 'mode', MODES, 'wrap'),
   });
 }
@@ -330,7 +329,11 @@ const hotRowsOp = defineOp<{ readonly axis: number }>({
   infer: ([like]) => [like as TensorType],
   run(emit, x, y, { axis }) {
     const { shape } = x[0] as Operand;
-    const [outer, length, inner] = [sizeOf(shape.slice(0, axis)), shape[axis] as number, sizeOf(shape.slice(axis + 1))];
+    const [outer, length, inner] = [
+      sizeOf(shape.slice(0, axis)),
+      shape[axis] as number,
+      sizeOf(shape.slice(axis + 1)),
+    ];
     emit.run(hotRows, x, y, [outer, length, inner, length * inner, inner, 1, inner, 0, 1]);
   },
   grad: 'indices are whole numbers',
@@ -382,9 +385,10 @@ export function embedding(
   },
 ): NDArray {
   readArgs('embedding', [options], [], ['inputDim', 'outputDim', 'dtype']);
-  if (weight.ndim !== 2)
+  const { shape } = bodyOf(weight, 'embedding');
+  if (shape.length !== 2)
     throw new ShapeError(
-      `expected a weight of shape (inputDim, outputDim), received ${shapeText(weight.shape)}. Reshape it.`,
+      `expected a weight of shape (inputDim, outputDim), received ${shapeText(shape)}. Reshape it.`,
       { op: 'embedding' },
     );
   return take(weight, data, { axis: 0, mode: 'clip' });
@@ -434,9 +438,7 @@ export function where(condition: NDArray, yes: NDArray | number, no: NDArray | n
   const form = (yes instanceof NDArray ? 0 : 2) + (no instanceof NDArray ? 0 : 1);
   const op = whereForms[form] as (typeof whereForms)[0];
   if (!byRows) return invoke(op, [condition, ...arrays], { scalars });
-  return composed(() =>
-    invoke(op, [expandToAxis(condition, 0, shaped.ndim), ...arrays], { scalars }),
-  );
+  return composed(() => invoke(op, [expandToAxis(condition, 0, shaped.ndim), ...arrays], { scalars }));
 }
 
 const clipOp = elementwiseOp('clip', FAMILY, 1, e.min(e.max(e.input(0), e.scalar(0)), e.scalar(1)));

@@ -5,7 +5,7 @@ import type { Context } from '../core/context.ts';
 import { currentContext } from '../core/context.ts';
 import type { DType } from '../core/dtype.ts';
 import { bytesOf } from '../core/dtype.ts';
-import { ContextError, DTypeError, ShapeError } from '../core/errors.ts';
+import { ContextError, DeviceLostError, DTypeError, ShapeError } from '../core/errors.ts';
 import { asShape, MAX_NDIM, sameShape, shapeText, sizeOf } from '../core/shape.ts';
 import type { Device } from '../device/device.ts';
 import { deviceOf } from '../device/registry.ts';
@@ -86,9 +86,15 @@ function emitterOf(device: Device): DeviceEmitter {
 
 type Body = ReturnType<typeof bodyOf>;
 
-function mixedContexts(op: string, a: NDArray, b: NDArray): ContextError {
+function mixedContexts(op: string, a: NDArray, b: NDArray): ContextError | DeviceLostError {
+  // one name, two devices: one of them is a generation that is gone
+  if (a.context === b.context)
+    return new DeviceLostError(
+      `expected arrays of a device that is there, received one of ${a.context} from before it was lost or closed. Make that array anew; for a net, load its parameters again.`,
+      { op },
+    );
   return new ContextError(
-    `expected arrays of one context, received ${a.context} and ${b.context}${a.context === b.context ? ' (of a device that was lost or closed)' : ''}. ` +
+    `expected arrays of one context, received ${a.context} and ${b.context}. ` +
       (b.context.deviceType === 'cpu' || a.context.deviceType === 'cpu'
         ? 'Copy one over: x.asInContext(gpu(0)), or await x.toCpu().'
         : 'Copy one over with x.asInContext(ctx).'),
@@ -117,9 +123,10 @@ function deviceFor(bodies: readonly Body[], context: Context, op: string): Devic
 /** Runs an operation with any number of outputs. `context` counts only where there are no inputs. */
 export function invokeAll<A>(op: Op<A>, inputs: readonly NDArray[], attrs: A, context?: Context): NDArray[] {
   if (slots.debug !== null) slots.debug.calling();
-  const bodies = bodiesOf(op.name, inputs);
+  const name = op.callee ?? op.name;
+  const bodies = bodiesOf(name, inputs);
   const where = inputs.length > 0 ? (inputs[0] as NDArray).context : (context ?? currentContext());
-  const device = deviceFor(bodies, where, op.name);
+  const device = deviceFor(bodies, where, name);
   const types = op.infer(bodies, attrs);
   const outputs = new Array<NDArray>(types.length);
   if (op.run === null) {
@@ -133,13 +140,13 @@ export function invokeAll<A>(op: Op<A>, inputs: readonly NDArray[], attrs: A, co
     try {
       for (; made < types.length; made++) {
         const type = types[made] as TensorType;
-        checkType(op.name, device, where, type);
-        const storage = device.alloc(sizeOf(type.shape) * bytesOf(type.dtype), op.name);
+        checkType(name, device, where, type);
+        const storage = device.alloc(sizeOf(type.shape) * bytesOf(type.dtype), name);
         const output = makeArray(where, device, storage, type.dtype, type.shape);
         outputs[made] = output;
-        operands[made] = bodyOf(output, op.name);
+        operands[made] = bodyOf(output, name);
       }
-      emitter.begin(op.name);
+      emitter.begin(name);
       op.run(emitter, bodies, operands, attrs);
       done = true;
     } finally {
@@ -161,20 +168,21 @@ export function invoke<A>(op: Op<A>, inputs: readonly NDArray[], attrs: A, conte
 /** Runs an operation into an array that exists; `inputs` are its other inputs. Returns that array. */
 export function invokeInto<A>(op: Op<A>, target: NDArray, inputs: readonly NDArray[], attrs: A): NDArray {
   const all = [target, ...inputs];
-  const bodies = bodiesOf(op.name, all);
-  const device = deviceFor(bodies, target.context, op.name);
+  const name = op.callee ?? op.name;
+  const bodies = bodiesOf(name, all);
+  const device = deviceFor(bodies, target.context, name);
   const type = op.infer(bodies, attrs)[0] as TensorType;
   if (!sameShape(type.shape, target.shape))
     throw new ShapeError(
       `expected a result of the array's own shape ${shapeText(target.shape)}, received ${shapeText(type.shape)}. Use the form that makes a new array.`,
-      { op: op.name },
+      { op: name },
     );
   if (op.run === null) throw new Error(`${op.name} is a view and cannot run in place`);
-  slots.tape?.writing?.(op.name, target, op as unknown as Op<never>, inputs);
+  slots.tape?.writing?.(name, target, op as unknown as Op<never>, inputs);
   const emitter = emitterOf(device);
   const { storage } = bodies[0] as Body;
   storage.version = (storage.version ?? 0) + 1;
-  emitter.begin(op.name);
+  emitter.begin(name);
   try {
     op.run(emitter, bodies, [bodies[0] as Body], attrs);
   } finally {

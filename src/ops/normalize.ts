@@ -2,12 +2,12 @@
 import type { NDArray } from '../array/ndarray.ts';
 import { bodyOf } from '../array/ndarray.ts';
 import { ShapeError } from '../core/errors.ts';
-import { describe, normalizeAxis, shapeText, sizeOf } from '../core/shape.ts';
+import { describe, shapeText, sizeOf } from '../core/shape.ts';
 import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
 import type { Operand, Stage } from '../ir/kernel.ts';
 import { rowKernel } from '../ir/kernel.ts';
-import { integerArg, numberArg, readArgs, wordArg } from './args.ts';
+import { axisArg, integerArg, numberArg, readArgs, wordArg } from './args.ts';
 import { add, mul, sub } from './binary.ts';
 import { composed } from './composed.ts';
 import { elementwiseOp } from './elementwise.ts';
@@ -15,11 +15,21 @@ import { invoke } from './invoke.ts';
 import type { Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
 import { mean as average, sum } from './reduce.ts';
-import { type AxisAttrs, alongAxis, checkAffine, decomposed, FAMILY, fromInput, rowsOf } from './rows.ts';
+import {
+  type AxisAttrs,
+  alongAxis,
+  checkAffine,
+  decomposed,
+  FAMILY,
+  fromInput,
+  type NormalizeOptions,
+  rowsOf,
+} from './rows.ts';
 import { expandToAxis, reshape } from './shapes.ts';
 import { rsqrt, square } from './unary.ts';
 
-export * from './batchNorm.ts';
+export { batchNorm } from './batchNorm.ts';
+export type { NormalizeOptions } from './rows.ts';
 export * from './softmax.ts';
 
 // --- layer norm and its kin: mean and variance of a row ---
@@ -94,11 +104,21 @@ const layerNormGradOp: Op<AxisAttrs> = defineOp<AxisAttrs>({
   run(emit, inputs, y, { axis, scalars }) {
     const [outer, length, inner] = rowsOf((inputs[0] as Operand).shape, axis);
     const strides = [length * inner, inner, 1];
-    emit.run(layerNormGradKernel, inputs, y, [outer, length, inner, ...strides, ...strides, 0, 1, 0], scalars);
+    emit.run(
+      layerNormGradKernel,
+      inputs,
+      y,
+      [outer, length, inner, ...strides, ...strides, 0, 1, 0],
+      scalars,
+    );
   },
   ...decomposed(([x0, dy, gamma], attrs) => {
     const [data, above] = [x0 as NDArray, dy as NDArray];
-    return standardizeGradient(data, mul(above, expandToAxis(gamma as NDArray, attrs.axis, data.ndim)), attrs);
+    return standardizeGradient(
+      data,
+      mul(above, expandToAxis(gamma as NDArray, attrs.axis, data.ndim)),
+      attrs,
+    );
   }),
 });
 
@@ -133,7 +153,8 @@ const layerNormOp = defineOp<AxisAttrs>({
     const { f } = c;
     const [data, dy] = [c.x(0), c.dy()];
     const others = data.shape.flatMap((_, i) => (i === c.attrs.axis ? [] : [i]));
-    const vector = (whole: NDArray): NDArray => f.reshape(f.sum(whole, others), [data.shape[c.attrs.axis] as number]);
+    const vector = (whole: NDArray): NDArray =>
+      f.reshape(f.sum(whole, others), [data.shape[c.attrs.axis] as number]);
     return [
       c.wants(0) ? invoke(layerNormGradOp, [data, dy, c.x(1)], c.attrs) : null,
       c.wants(1) ? vector(f.mul(dy, invoke(normalizeOp, [data], c.attrs))) : null,
@@ -142,13 +163,6 @@ const layerNormOp = defineOp<AxisAttrs>({
   },
 });
 
-/** Options of the norms. */
-export interface NormalizeOptions {
-  readonly axis?: number | undefined;
-  /** Added to the variance; 1e-5 by default. */
-  readonly eps?: number | undefined;
-}
-
 /**
  * (x − mean) / √(var + eps) · gamma + beta along one axis (the last by default), mean and population variance taken along it.
  * Ba et al., 2016. gamma and beta: (extent of the axis).
@@ -156,7 +170,7 @@ export interface NormalizeOptions {
 export function layerNorm(data: NDArray, gamma: NDArray, beta: NDArray, options?: NormalizeOptions): NDArray {
   const values = readArgs('layerNorm', [options], [], ['axis', 'eps']);
   return invoke(layerNormOp, [data, gamma, beta], {
-    axis: normalizeAxis(integerArg('layerNorm', values, 'axis', -1), data.ndim, 'layerNorm'),
+    axis: axisArg('layerNorm', values, data, -1),
     scalars: [numberArg('layerNorm', values, 'eps', 1e-5)],
   });
 }
@@ -198,16 +212,17 @@ export function instanceNorm(
   options?: { readonly eps?: number | undefined },
 ): NDArray {
   const eps = numberArg('instanceNorm', readArgs('instanceNorm', [options], [], ['eps']), 'eps', 1e-3);
-  if (data.ndim < 3)
+  const { shape } = bodyOf(data, 'instanceNorm');
+  if (shape.length < 3)
     throw new ShapeError(
-      `expected input of shape (N, C, …) with at least one spatial axis, received ${shapeText(data.shape)}. Add an axis.`,
+      `expected input of shape (N, C, …) with at least one spatial axis, received ${shapeText(shape)}. Add an axis.`,
       { op: 'instanceNorm' },
     );
-  const [n, c] = data.shape;
+  const [n, c] = shape;
   return composed(() => {
-    const rows = reshape(data, [n * c, sizeOf(data.shape.slice(2))]);
+    const rows = reshape(data, [n * c, sizeOf(shape.slice(2))]);
     const normal = invoke(normalizeOp, [rows], { axis: 1, scalars: [eps] });
-    return perChannel('instanceNorm', data, gamma, beta, 1, reshape(normal, data.shape));
+    return perChannel('instanceNorm', data, gamma, beta, 1, reshape(normal, shape));
   });
 }
 
@@ -220,17 +235,17 @@ export function groupNorm(
 ): NDArray {
   const values = readArgs('groupNorm', [options], [], ['numGroups', 'eps']);
   const groups = integerArg('groupNorm', values, 'numGroups', 1, 1);
-  if (data.ndim < 3 || data.shape[1] % groups !== 0)
+  const { shape } = bodyOf(data, 'groupNorm');
+  if (shape.length < 3 || shape[1] % groups !== 0)
     throw new ShapeError(
-      `expected input of shape (N, C, …) with C divisible by ${groups}, received ${shapeText(data.shape)}. Choose another numGroups.`,
+      `expected input of shape (N, C, …) with C divisible by ${groups}, received ${shapeText(shape)}. Choose another numGroups.`,
       { op: 'groupNorm' },
     );
-  const n = data.shape[0];
   const scalars = [numberArg('groupNorm', values, 'eps', 1e-5)];
   return composed(() => {
-    const rows = reshape(data, [n * groups, sizeOf(data.shape.slice(1)) / groups]);
+    const rows = reshape(data, [shape[0] * groups, sizeOf(shape.slice(1)) / groups]);
     const normal = invoke(normalizeOp, [rows], { axis: 1, scalars });
-    return perChannel('groupNorm', data, gamma, beta, 1, reshape(normal, data.shape));
+    return perChannel('groupNorm', data, gamma, beta, 1, reshape(normal, shape));
   });
 }
 

@@ -51,12 +51,8 @@ export interface GradFunctions {
     b: NDArray,
     options: { readonly transposeA: boolean; readonly transposeB: boolean },
   ): NDArray;
-  /** Zeros of a shape on the device of `like`. */
-  zeros(shape: readonly number[], like: NDArray): NDArray;
   concat(arrays: readonly NDArray[], axis: number): NDArray;
   cumsum(x: NDArray, axis: number, exclusive: boolean, reverse: boolean): NDArray;
-  oneHot(indices: NDArray, depth: number): NDArray;
-  flip(x: NDArray, axis: number): NDArray;
   take(x: NDArray, indices: NDArray, axis: number, mode: 'clip' | 'wrap'): NDArray;
   pick(x: NDArray, indices: NDArray, axis: number, mode: 'clip' | 'wrap', keepdims: boolean): NDArray;
   takeAlong(x: NDArray, indices: NDArray, axis: number, mode: 'clip' | 'wrap'): NDArray;
@@ -107,6 +103,8 @@ export interface Keeps {
  */
 export interface Op<A> {
   readonly name: string;
+  /** What errors call it, where that is not its name: the function a user calls. */
+  readonly callee?: string | undefined;
   /** The family, for docs and tests: the file it is defined in. */
   readonly family: string;
   /** The outputs' types. */

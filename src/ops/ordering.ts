@@ -5,7 +5,7 @@ import { ShapeError } from '../core/errors.ts';
 import { asShape, normalizeAxis, sizeOf } from '../core/shape.ts';
 import type { Operand } from '../ir/kernel.ts';
 import { customKernel } from '../ir/kernel.ts';
-import { booleanArg, integerArg, readArgs, wordArg } from './args.ts';
+import { axisArg, booleanArg, integerArg, readArgs, wordArg } from './args.ts';
 import { lesser } from './binary.ts';
 import { composed } from './composed.ts';
 import { invoke, invokeAll } from './invoke.ts';
@@ -186,9 +186,10 @@ export function cumsum(
   options?: { readonly exclusive?: boolean | undefined; readonly reverse?: boolean | undefined },
 ): NDArray {
   const values = readArgs('cumsum', [axis ?? undefined, options], ['axis'], ['exclusive', 'reverse']);
+  bodyOf(x, 'cumsum');
   const flat = values['axis'] === undefined;
   const attrs = {
-    axis: flat ? 0 : normalizeAxis(integerArg('cumsum', values, 'axis'), x.ndim, 'cumsum'),
+    axis: flat ? 0 : axisArg('cumsum', values, x),
     exclusive: booleanArg('cumsum', values, 'exclusive', false),
     reverse: booleanArg('cumsum', values, 'reverse', false),
   };

@@ -39,7 +39,9 @@ const maxGrad = customKernel('poolMaxGrad');
 const maxPick = customKernel('poolMaxPick');
 // y^(1/p), whose gradient is 0 where y is
 const root = elementwiseOp('poolRoot', 'pooling', 1, e.pow(e.input(0), e.scalar(0)), {
-  derivatives: [e.select(e.eq(e.input(0), 0), 0, e.mul(e.scalar(0), e.pow(e.input(0), e.sub(e.scalar(0), 1))))],
+  derivatives: [
+    e.select(e.eq(e.input(0), 0), 0, e.mul(e.scalar(0), e.pow(e.input(0), e.sub(e.scalar(0), 1)))),
+  ],
 });
 
 /** Fewer than three axes have extents 1 (padding 0) in front. */
@@ -71,7 +73,12 @@ const spreadOp: Op<PoolGradAttrs> = defineOp<PoolGradAttrs>({
   family: 'pooling',
   infer: ([dy], { shape }) => [{ shape, dtype: (dy as TensorType).dtype }],
   run: (emit, dy, dx, attrs) =>
-    emit.run(spreads[attrs.type === 'avg' ? 'avg' : 'sum'], dy, dx, poolDims(attrs, attrs.shape, (dy[0] as Operand).shape)),
+    emit.run(
+      spreads[attrs.type === 'avg' ? 'avg' : 'sum'],
+      dy,
+      dx,
+      poolDims(attrs, attrs.shape, (dy[0] as Operand).shape),
+    ),
   grad: (c) => [invoke(poolingOp, [c.dy()], c.attrs)],
 });
 
@@ -81,7 +88,12 @@ const maxGradOp: Op<PoolAttrs> = defineOp<PoolAttrs>({
   family: 'pooling',
   infer: ([x]) => [x as TensorType],
   run: (emit, inputs, dx, attrs) =>
-    emit.run(maxGrad, inputs, dx, poolDims(attrs, (inputs[0] as Operand).shape, (inputs[1] as Operand).shape)),
+    emit.run(
+      maxGrad,
+      inputs,
+      dx,
+      poolDims(attrs, (inputs[0] as Operand).shape, (inputs[1] as Operand).shape),
+    ),
   keeps: { inputs: [0] },
   grad: (c) => [
     null,
@@ -94,7 +106,8 @@ const maxPickOp: Op<PoolGradAttrs> = defineOp<PoolGradAttrs>({
   name: 'poolingMaxPick',
   family: 'pooling',
   infer: ([x], { shape }) => [{ shape, dtype: (x as TensorType).dtype }],
-  run: (emit, inputs, y, attrs) => emit.run(maxPick, inputs, y, poolDims(attrs, (inputs[0] as Operand).shape, attrs.shape)),
+  run: (emit, inputs, y, attrs) =>
+    emit.run(maxPick, inputs, y, poolDims(attrs, (inputs[0] as Operand).shape, attrs.shape)),
   keeps: { inputs: [0] },
   grad: (c) => [null, c.wants(1) ? invoke(maxGradOp, [c.x(0), c.dy()], c.attrs) : null],
 });

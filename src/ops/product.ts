@@ -54,8 +54,13 @@ function matmulGradient(c: GradContext<MatmulAttrs>): (NDArray | null)[] {
   const byRight = (): NDArray => {
     let [a, above] = [c.x(0), dy];
     // one right matrix for a batch of left ones: the batch folds into the axis that is summed over
-    if (sizeOf(right.slice(0, -2)) === 1 && !transposeA && sameShape(left.slice(0, -2), dy.shape.slice(0, -2))) {
-      const fold = (x: NDArray): NDArray => f.reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape[x.ndim - 1] as number]);
+    if (
+      sizeOf(right.slice(0, -2)) === 1 &&
+      !transposeA &&
+      sameShape(left.slice(0, -2), dy.shape.slice(0, -2))
+    ) {
+      const fold = (x: NDArray): NDArray =>
+        f.reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape[x.ndim - 1] as number]);
       [a, above] = [fold(a), fold(above)];
     }
     const whole = transposeB

@@ -3,12 +3,12 @@
 import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import type { DType } from '../core/dtype.ts';
 import { ArgumentError } from '../core/errors.ts';
-import { normalizeAxes, normalizeAxis } from '../core/shape.ts';
+import { normalizeAxes } from '../core/shape.ts';
 import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
 import type { Combine, Operand, RowKernel } from '../ir/kernel.ts';
 import { rowKernel } from '../ir/kernel.ts';
-import { booleanArg, integerArg, readArgs } from './args.ts';
+import { axisArg, booleanArg, integerArg, readArgs } from './args.ts';
 import { reducedShape, reduceGroups } from './axes.ts';
 import { composed } from './composed.ts';
 import { elementwiseOp, requireFloat } from './elementwise.ts';
@@ -46,6 +46,8 @@ interface Recipe {
   /** Of the folded value and the number of elements. */
   readonly finish?: ((folded: Expr, count: Expr) => Expr) | undefined;
   readonly float?: boolean | undefined;
+  /** The name errors give, where it is not the operation's. */
+  readonly callee?: string | undefined;
   readonly gradient: ReduceGradient;
 }
 
@@ -95,7 +97,9 @@ function extremeGradient(name: string): ReduceGradient {
 }
 
 /** The product of the others: with one 0 only its own element has one, with more none. `clean` is what x counts as. */
-function productGradient(clean: (f: GradFunctions, x: NDArray) => { readonly x: NDArray; readonly mask: NDArray | null }): ReduceGradient {
+function productGradient(
+  clean: (f: GradFunctions, x: NDArray) => { readonly x: NDArray; readonly mask: NDArray | null },
+): ReduceGradient {
   return {
     reads: ['x'],
     dx({ f, x, dy, axes }) {
@@ -131,7 +135,7 @@ function emitReduction(
 
 function reduction(
   name: string,
-  { combine, load = (x) => x, finish = (x) => x, float = false, gradient }: Recipe,
+  { combine, load = (x) => x, finish = (x) => x, float = false, callee = name, gradient }: Recipe,
 ): Reduction {
   const [x, folded, count] = [e.input(0), e.stage(0), e.scalar(0)];
   const kernels = [
@@ -142,10 +146,11 @@ function reduction(
   ] as const;
   const op: Op<ReduceAttrs> = defineOp<ReduceAttrs>({
     name,
+    callee,
     family: FAMILY,
     infer([input], { axes, keepdims }) {
       const { shape, dtype } = input as TensorType;
-      if (float) requireFloat(name, input as TensorType);
+      if (float) requireFloat(callee, input as TensorType);
       return [
         {
           shape: reducedShape(shape, axes, keepdims),
@@ -176,15 +181,15 @@ function reduction(
     },
   });
   return (array, axis, options) => {
-    const values = readArgs(name, [axis ?? undefined, options], ['axis'], ['keepdims', 'exclude']);
-    const { shape } = bodyOf(array, name);
+    const values = readArgs(callee, [axis ?? undefined, options], ['axis'], ['keepdims', 'exclude']);
+    const { shape } = bodyOf(array, callee);
     const axes = normalizeAxes(
       values['axis'] as Axis | undefined,
       shape.length,
-      name,
-      booleanArg(name, values, 'exclude', false),
+      callee,
+      booleanArg(callee, values, 'exclude', false),
     );
-    return invoke(op, [array], { axes, keepdims: booleanArg(name, values, 'keepdims', false) });
+    return invoke(op, [array], { axes, keepdims: booleanArg(callee, values, 'keepdims', false) });
   };
 }
 
@@ -230,12 +235,14 @@ export const nanprod: Reduction = reduction('nanprod', {
 });
 
 const norm1 = reduction('norm1', {
+  callee: 'norm',
   combine: 'sum',
   load: (x) => e.abs(x),
   float: true,
   gradient: fusedGradient('norm1', ['x'], e.mul(e.sign(e0), e1)),
 });
 const norm2 = reduction('norm2', {
+  callee: 'norm',
   combine: 'sum',
   load: (x) => e.mul(x, x),
   finish: (s) => e.sqrt(s),
@@ -250,6 +257,8 @@ export interface NormOptions {
   readonly ord?: 1 | 2 | undefined;
   readonly axis?: Axis | undefined;
   readonly keepdims?: boolean | undefined;
+  /** Reduce all axes but those named. */
+  readonly exclude?: boolean | undefined;
 }
 
 /**
@@ -257,7 +266,7 @@ export interface NormOptions {
  * `norm(axis)` or `norm({ ord, axis })`.
  */
 export function norm(x: NDArray, axis?: Axis | NormOptions, options?: NormOptions): NDArray {
-  const values = readArgs('norm', [axis ?? undefined, options], ['axis'], ['ord', 'keepdims']);
+  const values = readArgs('norm', [axis ?? undefined, options], ['axis'], ['ord', 'keepdims', 'exclude']);
   const ord = integerArg('norm', values, 'ord', 2);
   if (ord !== 1 && ord !== 2)
     throw new ArgumentError(`expected ord 1 or 2, received ${ord}. Use nd.power and nd.sum for others.`, {
@@ -265,6 +274,7 @@ export function norm(x: NDArray, axis?: Axis | NormOptions, options?: NormOption
     });
   return (ord === 1 ? norm1 : norm2)(x, (values['axis'] as Axis | undefined) ?? null, {
     keepdims: booleanArg('norm', values, 'keepdims', false),
+    exclude: booleanArg('norm', values, 'exclude', false),
   });
 }
 
@@ -301,14 +311,15 @@ function argReduction(
   return (x, axis, options) => {
     const values = readArgs(name, [axis ?? undefined, options], ['axis'], ['keepdims']);
     const keepdims = booleanArg(name, values, 'keepdims', false);
+    const { shape } = bodyOf(x, name);
     if (values['axis'] === undefined || values['axis'] === null) {
       // over all elements, in row-major order
       return composed(() => {
         const place = invoke(op, [reshape(x, [1, -1])], { axis: 1, keepdims: false });
-        return reshape(place, keepdims ? x.shape.map(() => 1) : [1]);
+        return reshape(place, keepdims ? shape.map(() => 1) : [1]);
       });
     }
-    return invoke(op, [x], { axis: normalizeAxis(integerArg(name, values, 'axis'), x.ndim, name), keepdims });
+    return invoke(op, [x], { axis: axisArg(name, values, x), keepdims });
   };
 }
 

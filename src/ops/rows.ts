@@ -15,6 +15,13 @@ export function rowsOf(shape: readonly number[], axis: number): readonly [number
   return [sizeOf(shape.slice(0, axis)), shape[axis] as number, sizeOf(shape.slice(axis + 1))];
 }
 
+/** Options of the norms. */
+export interface NormalizeOptions {
+  readonly axis?: number | undefined;
+  /** Added to the variance; 1e-5 by default. */
+  readonly eps?: number | undefined;
+}
+
 export interface AxisAttrs {
   readonly axis: number;
   readonly scalars: readonly number[];

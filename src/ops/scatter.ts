@@ -36,14 +36,23 @@ function linear(mode: Mode): ElementwiseKernel {
   const row = e.add(e.mul(e.div(e.index, e.scalar(1)), e.scalar(2)), within[mode]);
   return elementwiseKernel('placesAlong', 1, e.add(e.mul(row, e.scalar(0)), e.mod(e.index, e.scalar(0))), -1);
 }
-const linearPlaces: Readonly<Record<Mode, ElementwiseKernel>> = { clip: linear('clip'), wrap: linear('wrap') };
+const linearPlaces: Readonly<Record<Mode, ElementwiseKernel>> = {
+  clip: linear('clip'),
+  wrap: linear('wrap'),
+};
 
 function flat(x: Operand): Operand {
   return { storage: x.storage, dtype: x.dtype, shape: [sizeOf(x.shape)] };
 }
 
 /** Emits y = 0, then y[place n] += x[n] (dims as the kernel has them). float16 is summed in float32. */
-export function emitScatterAdd(emit: Emitter, x: Operand, at: Operand, y: Operand, dims: readonly number[]): void {
+export function emitScatterAdd(
+  emit: Emitter,
+  x: Operand,
+  at: Operand,
+  y: Operand,
+  dims: readonly number[],
+): void {
   if (y.dtype !== 'float16') {
     emit.run(zero, [], [y]);
     if (sizeOf(x.shape) > 0) emit.run(scatterAdd, [x, at], [y], dims);
@@ -86,9 +95,19 @@ export const takeBack = defineOp<BackAttrs>({
     // the axis in front, and back
     const front = emit.temporary([count, outer, inner], from.dtype);
     const sums = emit.temporary([extent, outer, inner], to.dtype);
-    emit.run(move, [from], [front], [3, 0, 0, count, outer, inner, inner, count * inner, 1, outer * inner, inner, 1]);
+    emit.run(
+      move,
+      [from],
+      [front],
+      [3, 0, 0, count, outer, inner, inner, count * inner, 1, outer * inner, inner, 1],
+    );
     emitScatterAdd(emit, front, at, sums, dims);
-    emit.run(move, [sums], [to], [3, 0, 0, outer, extent, inner, inner, outer * inner, 1, extent * inner, inner, 1]);
+    emit.run(
+      move,
+      [sums],
+      [to],
+      [3, 0, 0, outer, extent, inner, inner, outer * inner, 1, extent * inner, inner, 1],
+    );
   },
   keeps: { inputs: [1] },
   grad: (c) => [c.wants(0) ? c.f.take(c.dy(), c.x(1), c.attrs.axis, c.attrs.mode) : null, null],
@@ -113,7 +132,10 @@ export const pickBack = defineOp<BackAttrs & { readonly keepdims: boolean }>({
     emit.run(pickKernels[mode], inputs, y, [outer, length, inner, inner, 0, 1, inner, 0, 1]);
   },
   keeps: { inputs: [0] },
-  grad: (c) => [null, c.wants(1) ? c.f.pick(c.dy(), c.x(0), c.attrs.axis, c.attrs.mode, c.attrs.keepdims) : null],
+  grad: (c) => [
+    null,
+    c.wants(1) ? c.f.pick(c.dy(), c.x(0), c.attrs.axis, c.attrs.mode, c.attrs.keepdims) : null,
+  ],
 });
 
 /** The gradient of reading along an axis, element by element, from dy and the indices, both of one shape. `once`: no place was read twice. */
@@ -182,7 +204,12 @@ const ownersOp = defineOp<{ readonly shape: Shape; readonly dtype: TensorType['d
 });
 
 /** dx of `scatterNd` from dy: what stands at the places; nothing where a later one overwrote. */
-export function scatterBack(f: GradFunctions, dy: NDArray, indices: NDArray, shape: readonly number[]): NDArray {
+export function scatterBack(
+  f: GradFunctions,
+  dy: NDArray,
+  indices: NDArray,
+  shape: readonly number[],
+): NDArray {
   const owners = invoke(ownersOp, [indices], { shape: dy.shape, dtype: dy.dtype });
   const lead = indices.shape.slice(1);
   const gathered = f.reshape(f.gatherNd(dy, indices), shape);

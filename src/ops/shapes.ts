@@ -18,7 +18,7 @@ import {
 import { e } from '../ir/expr.ts';
 import type { Operand } from '../ir/kernel.ts';
 import { customKernel, elementwiseKernel } from '../ir/kernel.ts';
-import { booleanArg, checkOptions, integerArg, isOptions, readArgs, wordArg } from './args.ts';
+import { axisArg, booleanArg, checkOptions, integerArg, isOptions, readArgs, wordArg } from './args.ts';
 import { composed } from './composed.ts';
 import { invoke, invokeAll, invokeInto } from './invoke.ts';
 import type { Emitter, Op, TensorType } from './op.ts';
@@ -31,7 +31,7 @@ const identity = elementwiseKernel('copy', 1, e.input(0));
 const zero = elementwiseKernel('zero', 0, e.constant(0), -1);
 
 /** Emits a strided copy: element c of `shape` goes from x[inOffset + c·inStrides] to y[outOffset + c·outStrides]. */
-export function emitCopy(
+function emitCopy(
   emit: Emitter,
   x: Operand,
   y: Operand,
@@ -113,13 +113,13 @@ export function reshapeLike(x: NDArray, other: NDArray): NDArray {
 
 /** Inserts an axis of extent 1 before `axis` (from −ndim−1 to ndim); shares memory. */
 export function expandDims(x: NDArray, axis: number | { readonly axis: number }): NDArray {
-  const { ndim } = x;
+  const { shape } = bodyOf(x, 'expandDims');
   const at = normalizeAxis(
     integerArg('expandDims', readArgs('expandDims', [axis], ['axis']), 'axis'),
-    ndim + 1,
+    shape.length + 1,
     'expandDims',
   );
-  return viewAs(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)]);
+  return viewAs(x, [...shape.slice(0, at), 1, ...shape.slice(at)]);
 }
 
 /** Drops axes of extent 1, all or those named; shares memory. */
@@ -245,11 +245,11 @@ export function transpose(
   axes?: readonly number[] | number | { readonly axes?: readonly number[] | undefined },
   ...more: number[]
 ): NDArray {
-  const { ndim } = x;
+  const ndim = bodyOf(x, 'transpose').shape.length;
   const given =
     typeof axes === 'number'
       ? [axes, ...more]
-      : (readArgs('transpose', [axes], ['axes'])['axes'] as readonly number[] | undefined);
+      : (readArgs('transpose', [axes ?? undefined], ['axes'])['axes'] as readonly number[] | undefined);
   if (given === undefined || given.length === 0)
     return invoke(transposeOp, [x], { axes: Array.from({ length: ndim }, (_, i) => ndim - 1 - i) });
   if (!Array.isArray(given) || given.length !== ndim)
@@ -269,8 +269,8 @@ export function swapaxes(
   dim2?: number,
 ): NDArray {
   const values = readArgs('swapaxes', [dim1, dim2], ['dim1', 'dim2']);
-  const a = normalizeAxis(integerArg('swapaxes', values, 'dim1', 0), x.ndim, 'swapaxes');
-  const b = normalizeAxis(integerArg('swapaxes', values, 'dim2', 0), x.ndim, 'swapaxes');
+  const a = axisArg('swapaxes', values, x, 0, 'dim1');
+  const b = axisArg('swapaxes', values, x, 0, 'dim2');
   const axes = Array.from({ length: x.ndim }, (_, i) => (i === a ? b : i === b ? a : i));
   return invoke(transposeOp, [x], { axes });
 }
@@ -307,10 +307,11 @@ export function broadcastTo(
   ...more: number[]
 ): NDArray {
   const given = shapeArgs('broadcastTo', shape, more);
-  const offset = given.length - x.ndim;
+  const own = bodyOf(x, 'broadcastTo').shape;
+  const offset = given.length - own.length;
   return invoke(broadcastOp, [x], {
     shape: asShape(
-      given.map((d, i) => (d === 0 && offset >= 0 && i >= offset ? (x.shape[i - offset] as number) : d)),
+      given.map((d, i) => (d === 0 && offset >= 0 && i >= offset ? (own[i - offset] as number) : d)),
     ),
   });
 }
@@ -338,9 +339,9 @@ export function broadcastAxis(
       `expected one size for each axis, received ${axes.length} axes and ${sizes.length} sizes. Pass as many of each.`,
       { op: 'broadcastAxis' },
     );
-  const shape = [...x.shape];
+  const shape = [...bodyOf(x, 'broadcastAxis').shape];
   axes.forEach((a, i) => {
-    shape[normalizeAxis(a, x.ndim, 'broadcastAxis')] = sizes[i] as number;
+    shape[normalizeAxis(a, shape.length, 'broadcastAxis')] = sizes[i] as number;
   });
   return invoke(broadcastOp, [x], { shape: asShape(shape) });
 }
@@ -390,8 +391,11 @@ const sliceOp: Op<SliceAttrs> = defineOp<SliceAttrs>({
     const repeated = shape.flatMap((d, i) => (d > 1 && strides[i] === 0 ? [i] : []));
     const dy = repeated.length === 0 ? c.dy() : c.f.sum(c.dy(), repeated);
     const own = stridesOf(dy.shape);
-    const whole = sizeOf(dy.shape) === sizeOf(from) && dy.shape.every((d, i) => d === 1 || strides[i] === own[i]);
-    return [whole ? c.f.reshape(dy, from) : invoke(sliceBack, [dy], { shape: dy.shape, offset, strides, from })];
+    const whole =
+      sizeOf(dy.shape) === sizeOf(from) && dy.shape.every((d, i) => d === 1 || strides[i] === own[i]);
+    return [
+      whole ? c.f.reshape(dy, from) : invoke(sliceBack, [dy], { shape: dy.shape, offset, strides, from }),
+    ];
   },
 });
 
@@ -521,7 +525,7 @@ export function sliceAxis(
 ): NDArray {
   const { shape } = bodyOf(x, 'sliceAxis');
   const values = readArgs('sliceAxis', [axis, begin, end ?? undefined], ['axis', 'begin', 'end']);
-  const at = normalizeAxis(integerArg('sliceAxis', values, 'axis'), shape.length, 'sliceAxis');
+  const at = axisArg('sliceAxis', values, x);
   const range = resolveRange(
     'sliceAxis',
     shape[at] as number,
@@ -544,18 +548,20 @@ export function sliceLike(
   options?: { readonly axes?: readonly number[] | undefined },
 ): NDArray {
   checkOptions('sliceLike', options, ['axes']);
-  const axes = normalizeAxes(options?.axes, x.ndim, 'sliceLike');
-  const out = x.shape.map((d, i) => {
+  const { shape } = bodyOf(x, 'sliceLike');
+  const like = bodyOf(other, 'sliceLike').shape;
+  const axes = normalizeAxes(options?.axes, shape.length, 'sliceLike');
+  const out = shape.map((d, i) => {
     if (!axes.includes(i)) return d;
-    const wanted = other.shape[i];
+    const wanted = like[i];
     if (wanted === undefined || wanted > d)
       throw new ShapeError(
-        `expected a shape that fits into ${shapeText(x.shape)}, received ${shapeText(other.shape)}. Name the axes that fit.`,
+        `expected a shape that fits into ${shapeText(shape)}, received ${shapeText(like)}. Name the axes that fit.`,
         { op: 'sliceLike' },
       );
     return wanted;
   });
-  return stridedSlice(x, out, 0, stridesOf(x.shape));
+  return stridedSlice(x, out, 0, stridesOf(shape));
 }
 
 /** Reverses the order along an axis. Copies. */
@@ -563,18 +569,19 @@ export function flip(
   x: NDArray,
   axis: number | readonly number[] | { readonly axis: number | readonly number[] },
 ): NDArray {
+  const { shape } = bodyOf(x, 'flip');
   const axes = normalizeAxes(
     readArgs('flip', [axis], ['axis'])['axis'] as number | readonly number[],
-    x.ndim,
+    shape.length,
     'flip',
   );
-  const strides = stridesOf(x.shape);
+  const strides = stridesOf(shape);
   let offset = 0;
   for (const a of axes) {
-    offset += Math.max(0, (x.shape[a] as number) - 1) * (strides[a] as number);
+    offset += Math.max(0, (shape[a] as number) - 1) * (strides[a] as number);
     strides[a] = -(strides[a] as number);
   }
-  return stridedSlice(x, x.shape, offset, strides);
+  return stridedSlice(x, shape, offset, strides);
 }
 
 /** Reverses the order along an axis; the same as `flip`. */
@@ -592,9 +599,10 @@ export function tile(
       `expected repetitions that are integers ≥ 0, received ${describe(given)}. Write x.tile([2, 1]).`,
       { op: 'tile' },
     );
-  const ndim = Math.max(list.length, x.ndim);
+  const { shape } = bodyOf(x, 'tile');
+  const ndim = Math.max(list.length, shape.length);
   const times = [...Array<number>(ndim - list.length).fill(1), ...list];
-  const extents = [...Array<number>(ndim - x.ndim).fill(1), ...x.shape];
+  const extents = [...Array<number>(ndim - shape.length).fill(1), ...shape];
   // one pass copies (r, d) for at most four axes, so that eight suffice; axes that do not repeat belong to the one before, repeats of extent 1 to the next
   let groups: (readonly [times: number, extent: number])[] = [];
   const push = (t: number, d: number): void => {
@@ -636,9 +644,9 @@ export function repeat(
 ): NDArray {
   const values = readArgs('repeat', [repeats, axis], ['repeats', 'axis']);
   const times = integerArg('repeat', values, 'repeats', undefined, 0);
-  const from = values['axis'] === undefined ? [x.size] : x.shape;
-  const at =
-    values['axis'] === undefined ? 0 : normalizeAxis(integerArg('repeat', values, 'axis'), x.ndim, 'repeat');
+  const whole = bodyOf(x, 'repeat').shape;
+  const from = values['axis'] === undefined ? [sizeOf(whole)] : whole;
+  const at = values['axis'] === undefined ? 0 : axisArg('repeat', values, x);
   const own = stridesOf(from);
   const shape = [...from.slice(0, at + 1), times, ...from.slice(at + 1)];
   const strides = [...own.slice(0, at + 1), 0, ...own.slice(at + 1)];
@@ -769,11 +777,16 @@ const splitOp = defineOp<{ readonly axis: number; readonly sizes: readonly numbe
       at += to.shape[axis] as number;
     }
   },
-  grad: (c) => [c.f.concat(c.attrs.sizes.map((_, i) => c.dy(i)), c.attrs.axis)],
+  grad: (c) => [
+    c.f.concat(
+      c.attrs.sizes.map((_, i) => c.dy(i)),
+      c.attrs.axis,
+    ),
+  ],
 });
 
 /** Cuts an axis into pieces of the given sizes. */
-export function splitSizes(x: NDArray, axis: number, sizes: readonly number[]): NDArray[] {
+function splitSizes(x: NDArray, axis: number, sizes: readonly number[]): NDArray[] {
   return invokeAll(splitOp, [x], { axis, sizes });
 }
 
@@ -786,15 +799,16 @@ export function split(
   n:
     | number
     | {
-        readonly numOutputs: number;
+        readonly n?: number | undefined;
+        readonly numOutputs?: number | undefined;
         readonly axis?: number | undefined;
         readonly squeezeAxis?: boolean | undefined;
       },
   options?: { readonly axis?: number | undefined; readonly squeezeAxis?: boolean | undefined },
 ): NDArray[] {
-  const values = readArgs('split', [n, options], ['numOutputs'], ['axis', 'squeezeAxis']);
-  const pieces = integerArg('split', values, 'numOutputs', undefined, 1);
-  const axis = normalizeAxis(integerArg('split', values, 'axis', 1), x.ndim, 'split');
+  const values = readArgs('split', [n, options], ['n'], ['numOutputs', 'axis', 'squeezeAxis']);
+  const pieces = integerArg('split', { n: values['n'] ?? values['numOutputs'] }, 'n', undefined, 1);
+  const axis = axisArg('split', values, x, 1);
   const extent = x.shape[axis] as number;
   if (extent % pieces !== 0)
     throw new ShapeError(
@@ -901,7 +915,14 @@ const padOp: Op<PadAttrs> = defineOp<PadAttrs>({
     const { mode, before, after } = c.attrs;
     // negative widths crop, and padding back where it cropped gives zeros
     if (mode === 'constant')
-      return [invoke(padOp, [c.dy()], { mode, before: before.map((b) => -b), after: after.map((a) => -a), value: 0 })];
+      return [
+        invoke(padOp, [c.dy()], {
+          mode,
+          before: before.map((b) => -b),
+          after: after.map((a) => -a),
+          value: 0,
+        }),
+      ];
     return [invoke(padBack, [c.dy()], { ...c.attrs, shape: c.xType(0).shape })];
   },
 });
@@ -949,7 +970,7 @@ export function spaceToDepth(x: NDArray, blockSize: number | { readonly blockSiz
     undefined,
     1,
   );
-  const [n, c, h, w] = x.shape;
+  const [n, c, h, w] = bodyOf(x, 'spaceToDepth').shape;
   if (x.ndim !== 4 || h % b !== 0 || w % b !== 0)
     throw new ShapeError(
       `expected shape (N, C, H, W) with H and W divisible by ${b}, received ${shapeText(x.shape)}. Pad or crop first.`,
@@ -970,7 +991,7 @@ export function depthToSpace(x: NDArray, blockSize: number | { readonly blockSiz
     undefined,
     1,
   );
-  const [n, c, h, w] = x.shape;
+  const [n, c, h, w] = bodyOf(x, 'depthToSpace').shape;
   if (x.ndim !== 4 || c % (b * b) !== 0)
     throw new ShapeError(
       `expected shape (N, C, H, W) with C divisible by ${b * b}, received ${shapeText(x.shape)}. Check blockSize.`,

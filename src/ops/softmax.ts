@@ -1,10 +1,9 @@
 // Softmax and its kin, each one row kernel: stages along the axis, then an expression per element. So are their gradients.
 import type { NDArray } from '../array/ndarray.ts';
-import { normalizeAxis } from '../core/shape.ts';
 import { e } from '../ir/expr.ts';
 import type { Stage } from '../ir/kernel.ts';
 import { rowKernel } from '../ir/kernel.ts';
-import { integerArg, numberArg, readArgs } from './args.ts';
+import { axisArg, numberArg, readArgs } from './args.ts';
 import { composed } from './composed.ts';
 import { invoke } from './invoke.ts';
 import type { Op } from './op.ts';
@@ -92,7 +91,7 @@ function softmaxCall(name: string, op: Op<AxisAttrs>): Softmax {
   return (x, axis, options) => {
     const values = readArgs(name, [axis, options], ['axis'], ['temperature']);
     return invoke(op, [x], {
-      axis: normalizeAxis(integerArg(name, values, 'axis', -1), x.ndim, name),
+      axis: axisArg(name, values, x, -1),
       scalars: [numberArg(name, values, 'temperature', 1)],
     });
   };

@@ -1,10 +1,18 @@
 // Functions of one array, element by element: NumPy's and MXNet's elementary functions. Each is one expression; gradients, kernels for every device and
 // methods of NDArray come from it: whatever is exported here is a function of `nd` and a method.
+import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
 import { unary as define, type Unary } from './elementwise.ts';
 
-const unary = (name: string, f: Parameters<typeof define>[2], float = true): Unary =>
-  define(name, 'unary', f, float);
+const unary = (
+  name: string,
+  f: Parameters<typeof define>[2],
+  float = true,
+  derivative?: Parameters<typeof define>[4],
+): Unary => define(name, 'unary', f, float, derivative);
+/** A function whose derivative its own value tells. */
+const known = (name: string, f: Parameters<typeof define>[2], derivative: (y: Expr) => Expr): Unary =>
+  unary(name, f, true, (_, y) => derivative(y));
 
 /** −x. Integers too. @example nd.array([1, -2]).neg() // [-1, 2] */
 export const neg: Unary = unary('neg', (x) => e.neg(x), false);
@@ -33,17 +41,33 @@ export const fix: Unary = unary('fix', (x) => e.trunc(x));
 /** x². Integers too. */
 export const square: Unary = unary('square', (x) => e.mul(x, x), false);
 /** √x; NaN below zero. */
-export const sqrt: Unary = unary('sqrt', (x) => e.sqrt(x));
+export const sqrt: Unary = known(
+  'sqrt',
+  (x) => e.sqrt(x),
+  (y) => e.div(0.5, y),
+);
 /** 1/√x. */
-export const rsqrt: Unary = unary('rsqrt', (x) => e.div(1, e.sqrt(x)));
+export const rsqrt: Unary = known(
+  'rsqrt',
+  (x) => e.div(1, e.sqrt(x)),
+  (y) => e.mul(-0.5, e.mul(y, e.mul(y, y))),
+);
 /** ∛x, for negative x too. */
 export const cbrt: Unary = unary('cbrt', (x) => e.cbrt(x));
 /** 1/∛x. */
 export const rcbrt: Unary = unary('rcbrt', (x) => e.div(1, e.cbrt(x)));
 /** 1/x. */
-export const reciprocal: Unary = unary('reciprocal', (x) => e.div(1, x));
+export const reciprocal: Unary = known(
+  'reciprocal',
+  (x) => e.div(1, x),
+  (y) => e.neg(e.mul(y, y)),
+);
 /** eˣ. */
-export const exp: Unary = unary('exp', (x) => e.exp(x));
+export const exp: Unary = known(
+  'exp',
+  (x) => e.exp(x),
+  (y) => y,
+);
 /** eˣ − 1, accurate near zero. */
 export const expm1: Unary = unary('expm1', (x) => e.expm1(x));
 /** The natural logarithm. */
@@ -71,7 +95,11 @@ export const sinh: Unary = unary('sinh', (x) => e.sinh(x));
 /** Hyperbolic cosine. */
 export const cosh: Unary = unary('cosh', (x) => e.cosh(x));
 /** Hyperbolic tangent. */
-export const tanh: Unary = unary('tanh', (x) => e.tanh(x));
+export const tanh: Unary = known(
+  'tanh',
+  (x) => e.tanh(x),
+  (y) => e.sub(1, e.mul(y, y)),
+);
 /** Inverse hyperbolic sine. */
 export const arcsinh: Unary = unary('arcsinh', (x) => e.asinh(x));
 /** Inverse hyperbolic cosine; NaN below 1. */

@@ -46,9 +46,18 @@ export function lowerPoolGrad(
     (max ? ['x', 'g'] : ['g']).map((name) => ({ name, access: 'read', dtype })),
     () =>
       values(dtype) +
-      (max ? ORDER + (pick ? pickBody : gradBody) : `const AVERAGE: bool = ${mode === 'avgGrad'};\n${spreadBody}`),
+      (max
+        ? ORDER + (pick ? pickBody : gradBody)
+        : `const AVERAGE: bool = ${mode === 'avgGrad'};\n${spreadBody}`),
   );
   gatherParams(sink, 0, count);
   for (let i = 1; i < 17; i++) sink.i32(dimAt(dims, i));
-  dispatchGather(sink, shader, [...inputs, y].map((o) => o.storage), dtype, 0, count);
+  dispatchGather(
+    sink,
+    shader,
+    [...inputs, y].map((o) => o.storage),
+    dtype,
+    0,
+    count,
+  );
 }

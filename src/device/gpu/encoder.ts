@@ -27,7 +27,7 @@ import type { UniformRing } from './uniformRing.ts';
 /** Dispatches of a batch. */
 export const MAX_DISPATCHES = 64;
 /** Bytes that the dispatches of a batch may write before it is submitted. */
-export const BYTE_BUDGET = 256 * 2 ** 20;
+const BYTE_BUDGET = 256 * 2 ** 20;
 
 export interface EncoderParts {
   readonly owner: object;

@@ -9,7 +9,7 @@ interface Piece {
 }
 
 /** The text of WGSL without comments and empty lines. */
-export function stripWgsl(text: string): string {
+function stripWgsl(text: string): string {
   return text
     .replace(/\/\/[^\n]*/g, '')
     .replace(/[ \t]+$/gm, '')

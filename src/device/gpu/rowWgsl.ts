@@ -14,7 +14,7 @@ import { emitExpr, nodesOf, wgslLoadBits } from './wgslExpr.ts';
 
 const groupFor = wgslLibrary(rowBody);
 
-export const FIXED_WORDS = 6;
+const FIXED_WORDS = 6;
 const NOWHERE = '0xffffffffu';
 
 /** What all shaders of one row kernel on given dtypes have in common. */

@@ -66,21 +66,6 @@ export function wgslStoreBits(text: string, type: WgslType, dtype: DType): strin
   }
 }
 
-/** The type in which a dtype's stored bits are first read. */
-export function wgslTypeOf(dtype: DType): WgslType {
-  switch (dtype) {
-    case 'float32':
-    case 'float16':
-    case 'float64':
-      return 'f32';
-    case 'int32':
-    case 'int8':
-      return 'i32';
-    default:
-      return 'u32';
-  }
-}
-
 /** The value of stored bits (a u32 with the element in its low bits, the rest zero) in a compute type. */
 export function wgslLoadBits(bits: string, dtype: DType, type: WgslType): string {
   switch (dtype) {

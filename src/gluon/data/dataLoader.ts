@@ -6,10 +6,11 @@ import { type Context, checkContext } from '../../core/context.ts';
 import { ArgumentError } from '../../core/errors.ts';
 import { describe } from '../../core/shape.ts';
 import { booleanArg, integerArg, readArgs, wordArg } from '../../ops/args.ts';
+import { ArrayDataset } from './arrayDataset.ts';
 import type { BatchSource } from './batch.ts';
 import { breathe, Flight, Pace } from './breathe.ts';
 import { type Indexed, isIndexed } from './columns.ts';
-import { ArrayDataset, type Dataset, type IndexSequence, SimpleDataset } from './dataset.ts';
+import { type Dataset, type IndexSequence, SimpleDataset } from './dataset.ts';
 import { Batches, type Prepared } from './prepare.ts';
 import { BatchSampler, LAST_BATCH, type LastBatch, RandomSampler, SequentialSampler } from './sampler.ts';
 

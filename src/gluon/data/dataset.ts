@@ -1,12 +1,11 @@
 // Datasets: samples by number, and datasets made from others: transformed, filtered, cut. Whole batches take a shorter way where nothing of the user's stands in it.
 import { type NDArray, runInScope } from '../../array/ndarray.ts';
-import type { TypedArray } from '../../core/dtype.ts';
 import { ArgumentError } from '../../core/errors.ts';
 import { describe } from '../../core/shape.ts';
 import { booleanArg, integerArg, readArgs } from '../../ops/args.ts';
-import { BATCH, type BatchSource, drop, type Field, type Fields, isHost } from './batch.ts';
+import { BATCH, type BatchSource, drop, type Fields, isHost } from './batch.ts';
 import type { Chance } from './chance.ts';
-import { type Column, checkIndex, checkRange, columnOf, type Indexed } from './columns.ts';
+import { checkIndex, checkRange, type Indexed } from './columns.ts';
 import { hostForm } from './hostForm.ts';
 
 /** What a function of a sample takes: the members of a tuple one by one, anything else as it is. */
@@ -26,11 +25,12 @@ export interface TransformOptions {
   readonly lazy?: boolean | undefined;
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
 
-export { isThenable };
+/** Whether `slice` gives a batch, and not a list of samples. */
+export const SLICES_BATCHES: unique symbol = Symbol('webgluon.slicesBatches');
 
 /**
  * Samples by number. A dataset of your own has `length` and `at(i)`, which gives a sample or a Promise of it; a tuple's members become arrays of their own in a
@@ -132,6 +132,11 @@ export abstract class Dataset<T, S = unknown> implements BatchSource {
     );
   }
 
+  /** @internal */
+  get [SLICES_BATCHES](): boolean {
+    return false;
+  }
+
   /** @internal A batch at once; a dataset of the user's own has none. */
   [BATCH](_indices: readonly number[], _chance: (place: number) => Chance): Fields | undefined {
     return undefined;
@@ -230,11 +235,13 @@ class TransformedDataset extends Dataset<unknown> {
 
   /** As in Gluon: `fn` of the samples as one batch, where the dataset below gives one. */
   override slice(begin?: number, end?: number): unknown {
-    return givesBatches(this.#source) ? this.#apply(this.#source.slice(begin, end)) : super.slice(begin, end);
+    return this.#source[SLICES_BATCHES]
+      ? this.#apply(this.#source.slice(begin, end))
+      : super.slice(begin, end);
   }
 
-  get source(): Dataset<unknown> {
-    return this.#source;
+  override get [SLICES_BATCHES](): boolean {
+    return this.#source[SLICES_BATCHES];
   }
 
   override [BATCH](indices: readonly number[], chance: (place: number) => Chance): Fields | undefined {
@@ -261,13 +268,6 @@ class TransformedDataset extends Dataset<unknown> {
       fields: [{ array: apply(array), remake: remake && (() => apply(remake())) }, ...rest],
     };
   }
-}
-
-/** Whether a dataset's slice is a batch and not a list of samples. */
-function givesBatches(dataset: Dataset<unknown>): boolean {
-  return dataset instanceof TransformedDataset
-    ? givesBatches(dataset.source)
-    : dataset instanceof ColumnDataset && dataset.slice === ColumnDataset.prototype.slice;
 }
 
 class SampledDataset<T> extends Dataset<T> {
@@ -319,121 +319,5 @@ export class SimpleDataset<T> extends Dataset<T, readonly T[]> {
 
   at(index: number): T {
     return this.#source.at(checkIndex(index, this.length, 'SimpleDataset.at')) as T;
-  }
-}
-
-/** @internal Samples from columns of one length. */
-export class ColumnDataset<T, S> extends Dataset<T, S> {
-  readonly #columns: readonly Column[];
-  readonly #op: string;
-
-  constructor(columns: readonly Column[], op: string) {
-    super();
-    this.#columns = columns;
-    this.#op = op;
-  }
-
-  get length(): number {
-    return this.#columns[0]?.length ?? 0;
-  }
-
-  at(index: number): T {
-    const i = checkIndex(index, this.length, `${this.#op}.at`);
-    return this.#together(this.#columns.map((c) => c.at(i))) as T;
-  }
-
-  override slice(begin?: number, end?: number): S {
-    const [from, to] = checkRange(begin, end, this.length, `${this.#op}.slice`);
-    return this.#together(this.#columns.map((c) => c.slice(from, to))) as S;
-  }
-
-  #together(members: readonly unknown[]): unknown {
-    if (members.length === 1) return members[0];
-    return members.some(isThenable) ? Promise.all(members) : members;
-  }
-
-  override [BATCH](indices: readonly number[], _chance: (place: number) => Chance): Fields | undefined {
-    // a class of the user's with samples of its own
-    if (this.at !== ColumnDataset.prototype.at) return undefined;
-    const { length } = this;
-    const rows = indices.map((i) => checkIndex(i, length, `${this.#op}.at`));
-    const fields: Field[] = [];
-    for (const column of this.#columns) {
-      const field = column.take(rows);
-      if (field === undefined) {
-        drop(fields);
-        return undefined;
-      }
-      fields.push(field);
-    }
-    return { tuple: fields.length > 1, fields };
-  }
-}
-
-/** What `ArrayDataset` takes for one member of its samples. */
-export type ArrayColumn =
-  | NDArray
-  | TypedArray
-  | BigInt64Array
-  | BigUint64Array
-  | readonly unknown[]
-  | Dataset<unknown>;
-
-/** The sample of a column. An array's rows are arrays; those of an array of one axis are numbers, for which name the types yourself. */
-export type SampleOf<C> = C extends NDArray
-  ? NDArray
-  : C extends ArrayBufferView
-    ? number
-    : C extends readonly (infer T)[]
-      ? T
-      : C extends Dataset<infer T>
-        ? T
-        : unknown;
-
-type SamplesOf<C extends readonly unknown[]> = C extends readonly [infer Only]
-  ? SampleOf<Only>
-  : { -readonly [K in keyof C]: SampleOf<C[K]> };
-
-type SliceOf<C> = C extends NDArray
-  ? NDArray
-  : C extends TypedArray
-    ? C
-    : C extends readonly (infer T)[]
-      ? T[]
-      : unknown;
-
-type SlicesOf<C extends readonly unknown[]> = C extends readonly [infer Only]
-  ? SliceOf<Only>
-  : { -readonly [K in keyof C]: SliceOf<C[K]> };
-
-/**
- * Samples from arrays, typed arrays, lists or datasets of one length: tuples, or with one argument its rows. Typed arrays, arrays of one axis and lists of numbers
- * give numbers, others rows. Nothing is copied.
- *
- * @throws ArgumentError where lengths differ
- * @example
- * const train = new gluon.data.ArrayDataset(nd.random.uniform(0, 1, [1000, 20]), new Int32Array(1000));
- */
-export class ArrayDataset<
-  const C extends readonly ArrayColumn[],
-  T = SamplesOf<C>,
-  S = SlicesOf<C>,
-> extends ColumnDataset<T, S> {
-  constructor(...columns: C) {
-    const op = 'ArrayDataset';
-    if (columns.length === 0)
-      throw new ArgumentError('expected at least one array, received none. Write new ArrayDataset(x, y).', {
-        op,
-      });
-    const all = columns.map((c) => columnOf(c, op));
-    const { length } = all[0] as Column;
-    all.forEach((column, i) => {
-      if (column.length !== length)
-        throw new ArgumentError(
-          `expected arrays of one length, ${length} as the first, received ${column.length} as number ${i + 1}. Samples lie along the first axis.`,
-          { op },
-        );
-    });
-    super(all, op);
   }
 }

@@ -1,8 +1,8 @@
 // The namespace `gluon.data`: datasets, samplers, DataLoader; pictures in `gluon.data.vision`.
+
+export { type ArrayColumn, ArrayDataset } from './arrayDataset.ts';
 export { type BatchOf, type BatchProgress, DataLoader, type DataLoaderOptions } from './dataLoader.ts';
 export {
-  type ArrayColumn,
-  ArrayDataset,
   Dataset,
   type IndexSequence,
   type SampleArgs,

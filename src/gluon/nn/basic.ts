@@ -3,11 +3,10 @@ import { bodyOf, type NDArray } from '../../array/ndarray.ts';
 import { isTraining } from '../../autograd/mode.ts';
 import { checkDType, type DType } from '../../core/dtype.ts';
 import { ArgumentError } from '../../core/errors.ts';
-import { asShape, describe, normalizeAxis, shapeText } from '../../core/shape.ts';
+import { describe, shapeText } from '../../core/shape.ts';
 import { arrayFunctions } from '../../nd/methods.ts';
 import { booleanArg, integerArg, numberArg, readArgs, suggest } from '../../ops/args.ts';
-import { div, lesser, mul } from '../../ops/binary.ts';
-import { drawUniform } from '../../ops/creation.ts';
+import { drop } from '../../ops/dropout.ts';
 import { embedding } from '../../ops/indexing.ts';
 import { flatten } from '../../ops/shapes.ts';
 import type { BlockOptions } from '../block.ts';
@@ -54,17 +53,8 @@ export class Dropout extends Layer {
   }
 
   override forward(x: NDArray): NDArray {
-    const { shape, dtype } = bodyOf(x, 'Dropout');
-    if (!isTraining() || this.#rate === 0) return x;
-    const shared = this.#axes.map((a) => normalizeAxis(a, shape.length, 'Dropout'));
-    const drawn = drawUniform(
-      0,
-      1,
-      asShape(shape.map((d, i) => (shared.includes(i) ? 1 : d))),
-      dtype,
-      x.context,
-    );
-    return mul(x, div(lesser(drawn, 1 - this.#rate), 1 - this.#rate));
+    bodyOf(x, 'Dropout');
+    return !isTraining() || this.#rate === 0 ? x : drop(x, this.#rate, this.#axes);
   }
 
   override toString(): string {

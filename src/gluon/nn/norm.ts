@@ -3,17 +3,15 @@ import { bodyOf, type NDArray } from '../../array/ndarray.ts';
 import { isTraining } from '../../autograd/mode.ts';
 import type { DType } from '../../core/dtype.ts';
 import { ShapeError } from '../../core/errors.ts';
-import { normalizeAxis, shapeText, stridesOf } from '../../core/shape.ts';
+import { normalizeAxis, shapeText } from '../../core/shape.ts';
 import { booleanArg, integerArg, numberArg, readArgs } from '../../ops/args.ts';
-import { add, mul, sub } from '../../ops/binary.ts';
-import { batchNorm, groupNorm, instanceNorm, layerNorm } from '../../ops/normalize.ts';
-import { mean } from '../../ops/reduce.ts';
-import { expandToAxis, repeat, setStridedSlice, swapaxes } from '../../ops/shapes.ts';
-import { square } from '../../ops/unary.ts';
+import { batchNorm, batchNormTraining, followStatistics } from '../../ops/batchNorm.ts';
+import { groupNorm, instanceNorm, layerNorm } from '../../ops/normalize.ts';
+import { repeat, swapaxes } from '../../ops/shapes.ts';
 import type { BlockOptions } from '../block.ts';
 import type { InitializerLike } from '../initByName.ts';
 import type { Parameter } from '../parameter.ts';
-import { unrecorded } from '../quiet.ts';
+import { offTape } from '../quiet.ts';
 import { stateOf } from '../state.ts';
 import { extentOrNone, keywords } from '../text.ts';
 import { BLOCK_OPTIONS, blockOptions, Layer } from './layer.ts';
@@ -180,14 +178,12 @@ export class BatchNorm extends AxisNorm {
     const options = { axis: this.axis, eps: this.epsilon };
     if (!isTraining() || this.#useGlobalStats)
       return batchNorm(x, gamma, beta, runningMean, runningVar, options);
-    const axis = normalizeAxis(this.axis, x.ndim, 'BatchNorm');
-    const batchMean = mean(x, axis, { exclude: true });
-    const batchVar = mean(square(sub(x, expandToAxis(batchMean, axis, x.ndim))), axis, { exclude: true });
-    unrecorded(() => {
-      this.#follow(runningMean, batchMean);
-      this.#follow(runningVar, batchVar);
+    const [y, batchMean, batchVar] = batchNormTraining(x, gamma, beta, options);
+    offTape(() => {
+      followStatistics(runningMean, batchMean, this.#momentum);
+      followStatistics(runningVar, batchVar, this.#momentum);
     });
-    return batchNorm(x, gamma, beta, batchMean, batchVar, options);
+    return y;
   }
 
   override toString(): string {
@@ -199,11 +195,6 @@ export class BatchNorm extends AxisNorm {
       use_global_stats: this.#useGlobalStats,
     });
     return `${stateOf(this).className}(${shown}, in_channels=${extentOrNone(this.gamma.shape[0])})`;
-  }
-
-  #follow(running: NDArray, batch: NDArray): void {
-    const next = add(mul(running, this.#momentum), mul(batch, 1 - this.#momentum));
-    setStridedSlice(running, next, running.shape, 0, stridesOf(running.shape));
   }
 }
 

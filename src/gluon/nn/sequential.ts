@@ -47,6 +47,12 @@ export class Sequential extends Layer {
 
   /** Blocks `start` to `end` (not included; negative numbers count from the end) in a container of the same kind, which shares them. */
   slice(start?: number, end?: number): this {
+    for (const bound of [start, end])
+      if (bound !== undefined && !Number.isInteger(bound))
+        throw new ArgumentError(
+          `expected whole numbers as bounds, received ${describe(bound)}. Write net.slice(0, 2).`,
+          { op: `${stateOf(this).className}.slice` },
+        );
     const made = this.emptyLike();
     made.add(...[...this].slice(start, end));
     return made as this;

@@ -23,14 +23,14 @@ export class ReflectionPad2D extends Layer {
   ) {
     const values = readArgs('ReflectionPad2D', [padding, options], ['padding'], BLOCK_OPTIONS);
     const given = (values['padding'] ?? 0) as Extents;
-    const widths = typeof given === 'number' ? [0, 0, 0, 0, given, given, given, given] : [...given];
-    if (widths.length !== 8 || widths.some((w) => !Number.isInteger(w) || w < 0))
+    const widths = typeof given === 'number' ? [0, 0, 0, 0, given, given, given, given] : given;
+    if (!Array.isArray(widths) || widths.length !== 8 || widths.some((w) => !Number.isInteger(w) || w < 0))
       throw new ShapeError(
         `expected padding as one integer ≥ 0, or eight, received ${describe(given)}. Write new nn.ReflectionPad2D(1).`,
         { op: 'ReflectionPad2D' },
       );
     super(blockOptions(values));
-    this.#widths = widths;
+    this.#widths = [...widths];
   }
 
   override forward(x: NDArray): NDArray {

@@ -32,7 +32,7 @@ export interface FromPixelsOptions {
   readonly dtype?: DType | undefined;
 }
 
-export function channelsArg(value: unknown, op: string): Channels {
+function channelsArg(value: unknown, op: string): Channels {
   if (value === undefined) return 3;
   if (value === 1 || value === 3 || value === 4) return value;
   throw new ArgumentError(

@@ -5,8 +5,8 @@ import { describe } from '../../../core/shape.ts';
 import type { ByteProgress } from '../../../formats/reading.ts';
 import type { Source } from '../../../formats/source.ts';
 import { booleanArg, readArgs } from '../../../ops/args.ts';
+import { ColumnDataset } from '../arrayDataset.ts';
 import { HostColumn } from '../columns.ts';
-import { ColumnDataset } from '../dataset.ts';
 import { download, type Wanted } from './download.ts';
 import { type Pictures, parseCifar10, parseMnist } from './idx.ts';
 

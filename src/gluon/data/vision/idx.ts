@@ -14,7 +14,7 @@ export interface Pictures {
 const GET_AGAIN = 'Get the file again.';
 
 /** The values of an IDX file of unsigned bytes, and their extents; `shape` says what the extents after the first must be. */
-export function parseIdx(
+function parseIdx(
   bytes: Uint8Array<ArrayBuffer>,
   shape: readonly number[],
   what: string,
@@ -64,12 +64,7 @@ export function parseIdx(
 }
 
 /** Labels as int32, each below `classes`. */
-export function checkLabels(
-  values: Uint8Array,
-  classes: number,
-  what: string,
-  op: string,
-): Int32Array<ArrayBuffer> {
+function checkLabels(values: Uint8Array, classes: number, what: string, op: string): Int32Array<ArrayBuffer> {
   const labels = Int32Array.from(values);
   const bad = labels.findIndex((v) => v >= classes);
   if (bad >= 0)

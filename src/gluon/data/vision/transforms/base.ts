@@ -9,9 +9,6 @@ import type { BlockRole } from '../../../state.ts';
 import { type Chance, currentChance } from '../../chance.ts';
 import { HOST, type HostForm } from '../../hostForm.ts';
 
-/** What pictures become, into new memory. */
-type Change = (x: HostArray, chance: (place: number) => Chance, op: string) => HostArray;
-
 /** A transform in loops over host memory. */
 export abstract class PictureTransform extends Block {
   static override readonly kind: string = 'PictureTransform';
@@ -49,7 +46,7 @@ export abstract class PictureTransform extends Block {
 }
 
 /** One picture of several. */
-export function pictureAt(x: HostArray, n: number): HostArray {
+function pictureAt(x: HostArray, n: number): HostArray {
   if (x.shape.length === 3) return x;
   const size = x.values.length / Math.max(1, x.shape[0] as number);
   return { values: x.values.subarray(n * size, (n + 1) * size), dtype: x.dtype, shape: x.shape.slice(1) };
@@ -76,5 +73,3 @@ export function eachPicture(
   }
   return all as HostArray;
 }
-
-export type { Change };
