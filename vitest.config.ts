@@ -9,7 +9,14 @@ Object.assign(process.env, vulkanEnvironment());
 export default defineConfig({
   resolve: { alias: { webgluon: fileURLToPath(new URL('./src/index.ts', import.meta.url)) } },
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'demo/**/*.test.ts', 'scripts/**/*.test.ts', 'examples/**/*.test.ts', 'docs/**/*.test.ts'],
+    include: [
+      'src/**/*.test.ts',
+      'test/**/*.test.ts',
+      'demo/**/*.test.ts',
+      'scripts/**/*.test.ts',
+      'examples/**/*.test.ts',
+      'docs/**/*.test.ts',
+    ],
     environment: 'node',
     // A native addon wants processes, not threads; two, because the project is tested on two cores.
     pool: 'forks',

@@ -22,6 +22,7 @@ export {
 export type { Shape } from './core/shape.ts';
 export type { MemoryInfo } from './device/device.ts';
 export { numGpus, openGpu, tryGpu } from './device/registry.ts';
+export { setNumThreads } from './device/threads.ts';
 export type { Source } from './formats/source.ts';
 export * as gluon from './gluon/index.ts';
 export * as init from './gluon/init.ts';

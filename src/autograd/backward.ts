@@ -6,8 +6,9 @@ import { AutogradError, ContextError, ShapeError } from '../core/errors.ts';
 import { sameShape, shapeText, stridesOf } from '../core/shape.ts';
 import { iadd } from '../ops/binary.ts';
 import { ones, zeros } from '../ops/creation.ts';
+import { astype, copy } from '../ops/moves.ts';
 import type { GradContext, GradFunctions } from '../ops/op.ts';
-import { astype, copy, setStridedSlice } from '../ops/shapes.ts';
+import { setStridedSlice } from '../ops/slices.ts';
 import { plainFunctions } from './functions.ts';
 import { isTraining, setRecording, setTraining } from './mode.ts';
 import {

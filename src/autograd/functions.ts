@@ -3,12 +3,14 @@ import type { NDArray } from '../array/ndarray.ts';
 import { sameShape } from '../core/shape.ts';
 import { add, div, equal, mul, sub } from '../ops/binary.ts';
 import { gatherNd, pick, take, takeAlongAxis } from '../ops/indexing.ts';
+import { concat } from '../ops/joins.ts';
+import { astype, broadcastTo, transpose } from '../ops/moves.ts';
 import type { GradFunctions } from '../ops/op.ts';
 import { cumsum } from '../ops/ordering.ts';
 import { matmul } from '../ops/product.ts';
 import { prod, sum } from '../ops/reduce.ts';
-import { astype, broadcastTo, concat, reshape, transpose } from '../ops/shapes.ts';
 import { exp, neg, sqrt } from '../ops/unary.ts';
+import { reshape } from '../ops/views.ts';
 
 /** Sums over what broadcasting repeated. */
 function sumTo(x: NDArray, shape: readonly number[]): NDArray {

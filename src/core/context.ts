@@ -31,6 +31,8 @@ function getHooks(): ContextHooks {
   return hooks;
 }
 
+const interned = new Map<string, Context>();
+
 /**
  * A device by name. Contexts are interned, so that `gpu(0) === gpu(0)`, and may be named before they are open.
  *
@@ -48,6 +50,10 @@ export class Context {
     this.deviceType = deviceType;
     this.deviceId = deviceId;
     this.#text = `${deviceType}(${deviceId})`;
+    const known = interned.get(this.#text);
+    // biome-ignore lint/correctness/noConstructorReturn: `===` tells contexts apart, so there is one of each
+    if (known !== undefined) return known;
+    interned.set(this.#text, this);
     Object.freeze(this);
   }
 
@@ -66,12 +72,15 @@ export class Context {
     return this.#text;
   }
 
+  /** What `console.log` shows in Node. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.#text;
+  }
+
   get [Symbol.toStringTag](): string {
     return 'Context';
   }
 }
-
-const interned = new Map<string, Context>();
 
 function intern(deviceType: DeviceType, deviceId: number): Context {
   if (!Number.isInteger(deviceId) || deviceId < 0)
@@ -81,13 +90,7 @@ function intern(deviceType: DeviceType, deviceId: number): Context {
         op: deviceType,
       },
     );
-  const key = `${deviceType}(${deviceId})`;
-  let context = interned.get(key);
-  if (context === undefined) {
-    context = new Context(deviceType, deviceId);
-    interned.set(key, context);
-  }
-  return context;
+  return interned.get(`${deviceType}(${deviceId})`) ?? new Context(deviceType, deviceId);
 }
 
 /** The CPU. Any number names the same memory and cores; `cpu(0)` is the default context. */

@@ -40,6 +40,21 @@ const BYTES: Readonly<Record<DType, number>> = {
   bool: 1,
 };
 
+/** The typed array that holds a dtype's values on the host: float16 as numbers, bool as 0 and 1. */
+export const HOLDERS = {
+  float32: Float32Array,
+  float16: Float32Array,
+  float64: Float64Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+} as const satisfies Record<DType, unknown>;
+
+/** The typed array that holds a dtype as devices and files store it: float16 as its bits. */
+export const STORED = { ...HOLDERS, float16: Uint16Array } as const;
+
 /** Bytes that one element takes in memory. */
 export function bytesOf(dtype: DType): number {
   return BYTES[dtype];

@@ -106,6 +106,13 @@ export function normalizeAxes(
   const all = Array.from({ length: ndim }, (_, i) => i);
   if (axis === undefined || axis === null || (typeof axis !== 'number' && axis.length === 0))
     return exclude ? [] : all;
+  if (typeof axis !== 'number' && !Array.isArray(axis))
+    throw new ShapeError(
+      `expected an axis or a list of axes, received ${describe(axis)}. Pass 0 or [0, 1], say.`,
+      {
+        op,
+      },
+    );
   const given = (typeof axis === 'number' ? [axis] : [...axis]).map((a) => normalizeAxis(a, ndim, op));
   const set = new Set(given);
   if (set.size !== given.length)

@@ -1,6 +1,7 @@
 // Scopes in the sense of Python's `with`: something holds while a callback runs, or until a `using` block ends. Synchronous only, since
 // what holds is global to the turn: an `await` inside would let others run under it.
-import { AutogradError } from './errors.ts';
+import { ArgumentError, AutogradError } from './errors.ts';
+import { describe } from './shape.ts';
 
 // Safari and older engines lack it; a class that defines [Symbol.dispose] needs it to exist first
 if (Symbol.dispose === undefined)
@@ -23,8 +24,20 @@ export function refusePromise(op: string, result: unknown): void {
   );
 }
 
+/** Refuses what cannot be called. */
+export function checkCallback(op: string, fn: unknown): void {
+  if (typeof fn === 'function') return;
+  throw new ArgumentError(
+    `expected a callback, received ${describe(fn)}. Write ${op}(…, () => …), or \`using _ = …\` without one.`,
+    {
+      op,
+    },
+  );
+}
+
 /** Runs `fn` between `enter` and the exit that it returns; refuses async callbacks. */
 export function runScoped<R>(op: string, enter: () => () => void, fn: () => R): R {
+  checkCallback(op, fn);
   const exit = enter();
   try {
     const result = fn();

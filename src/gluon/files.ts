@@ -3,7 +3,7 @@
 import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import { outsideScopes } from '../array/scope.ts';
 import { type Context, cpu } from '../core/context.ts';
-import type { TypedArray } from '../core/dtype.ts';
+import { STORED, type TypedArray } from '../core/dtype.ts';
 import { ArgumentError, DTypeError, LoadError, ShapeError } from '../core/errors.ts';
 import { asShape, describe, sameShape, shapeText, stridesOf } from '../core/shape.ts';
 import { deviceOf } from '../device/registry.ts';
@@ -14,7 +14,8 @@ import { readSafetensors, sniff, writeSafetensors } from '../formats/safetensors
 import { readSource, type Source } from '../formats/source.ts';
 import { checkOptions, suggest, wordArg } from '../ops/args.ts';
 import { arrayFromBytes } from '../ops/invoke.ts';
-import { astype, setStridedSlice } from '../ops/shapes.ts';
+import { astype } from '../ops/moves.ts';
+import { setStridedSlice } from '../ops/slices.ts';
 import { type Contexts, flag, type HostArray, placeOn, readNow, toContexts } from './hostArray.ts';
 import { internals, type Parameter } from './parameter.ts';
 import { unrecorded } from './quiet.ts';
@@ -46,20 +47,9 @@ export interface LoadOptions {
 
 const LOAD_OPTIONS = ['ctx', 'allowMissing', 'ignoreExtra', 'castDtype', 'rename', 'signal', 'onProgress'];
 
-const HOLDERS = {
-  float32: Float32Array,
-  float16: Uint16Array,
-  float64: Float64Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-} as const;
-
 export function toRaw(values: HostArray): RawArray {
   const { buffer, byteOffset, byteLength } = values.data;
-  const Holder = HOLDERS[values.dtype];
+  const Holder = STORED[values.dtype];
   const data: TypedArray = new Holder(buffer, byteOffset, byteLength / Holder.BYTES_PER_ELEMENT);
   return { dtype: values.dtype, shape: values.shape, data };
 }

@@ -8,7 +8,8 @@ import { shapeText, sizeOf, stridesOf } from '../core/shape.ts';
 import { numberArg, readArgs, wordArg } from '../ops/args.ts';
 import { drawNormal, drawUniform, full } from '../ops/creation.ts';
 import { arrayFromBytes } from '../ops/invoke.ts';
-import { astype, setStridedSlice } from '../ops/shapes.ts';
+import { astype } from '../ops/moves.ts';
+import { setStridedSlice } from '../ops/slices.ts';
 import { orthonormal } from './orthonormal.ts';
 
 /** Copies values into an array of the same shape, whatever its dtype. */

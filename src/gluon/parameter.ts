@@ -17,7 +17,8 @@ import {
 import { asShape, describe, type Shape, shapeText, stridesOf } from '../core/shape.ts';
 import { numberArg, readArgs, wordArg } from '../ops/args.ts';
 import { slots } from '../ops/invoke.ts';
-import { astype, setStridedSlice } from '../ops/shapes.ts';
+import { astype } from '../ops/moves.ts';
+import { setStridedSlice } from '../ops/slices.ts';
 import { type Contexts, flag, type HostArray, makeOwned, placeOn, toContexts } from './hostArray.ts';
 import { Uniform } from './init.ts';
 import { type InitializerLike, toInitializer } from './initByName.ts';

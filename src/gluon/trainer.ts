@@ -7,7 +7,7 @@ import type { ReadOptions, Source } from '../formats/source.ts';
 import { asInContext } from '../nd/transfer.ts';
 import { booleanArg, readArgs } from '../ops/args.ts';
 import { add } from '../ops/binary.ts';
-import { setStridedSlice } from '../ops/shapes.ts';
+import { setStridedSlice } from '../ops/slices.ts';
 import { applyUpdate, checkUpdate } from './optimizer/apply.ts';
 import { Arenas, type UpdateItem } from './optimizer/arena.ts';
 import { create, type OptimizerName, type OptionsOf } from './optimizer/create.ts';

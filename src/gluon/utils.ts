@@ -8,7 +8,7 @@ import { asInContext } from '../nd/transfer.ts';
 import { booleanArg, integerArg, readArgs } from '../ops/args.ts';
 import { add, imul } from '../ops/binary.ts';
 import { sum } from '../ops/reduce.ts';
-import { sliceAxis } from '../ops/shapes.ts';
+import { sliceAxis } from '../ops/slices.ts';
 import { sqrt, square } from '../ops/unary.ts';
 import { type Contexts, toContexts } from './hostArray.ts';
 

@@ -2,7 +2,7 @@
 import { bodyOf, NDArray } from '../array/ndarray.ts';
 import type { Context } from '../core/context.ts';
 import { checkContext } from '../core/context.ts';
-import { bytesOf, type DType, type TypedArray } from '../core/dtype.ts';
+import { bytesOf, STORED, type TypedArray } from '../core/dtype.ts';
 import { ArgumentError } from '../core/errors.ts';
 import { describe } from '../core/shape.ts';
 import { type RawArray, readParams, writeParams } from '../formats/params.ts';
@@ -10,22 +10,11 @@ import { readSource, type Source } from '../formats/source.ts';
 import { checkOptions } from '../ops/args.ts';
 import { arrayFromBytes } from '../ops/invoke.ts';
 
-const BITS = {
-  float32: Float32Array,
-  float16: Uint16Array,
-  float64: Float64Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-} as const satisfies Record<DType, unknown>;
-
 /** An array's stored bits as file formats take them. Values are those at the call. */
 async function rawOf(x: NDArray, op: string): Promise<RawArray> {
   const { device, storage, dtype, shape } = bodyOf(x, op);
   const [buffer] = await device.read([{ storage, at: 0, bytes: x.size * bytesOf(dtype), op }]);
-  return { dtype, shape, data: new BITS[dtype](buffer as ArrayBuffer, 0, x.size) as TypedArray };
+  return { dtype, shape, data: new STORED[dtype](buffer as ArrayBuffer, 0, x.size) as TypedArray };
 }
 
 /**

@@ -1,7 +1,7 @@
 // An array's own part in gradients: `attachGrad`, `grad`, `backward`, `blockGrad`.
 import { bodyOf, type NDArray } from '../array/ndarray.ts';
-import { gradientOf } from '../autograd/backward.ts';
 import { type BackwardOptions, backward as run } from '../autograd/api.ts';
+import { gradientOf } from '../autograd/backward.ts';
 import type { GradReq } from '../autograd/mode.ts';
 import { placeOf, setVariable } from '../autograd/tape.ts';
 import { isFloat } from '../core/dtype.ts';

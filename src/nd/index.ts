@@ -5,6 +5,8 @@ export { keep } from '../array/ndarray.ts';
 export { activation } from '../ops/activate.ts';
 export * from '../ops/activation.ts';
 export * from '../ops/binary.ts';
+export { depthToSpace, pad, spaceToDepth } from '../ops/blocks.ts';
+export { clip, where } from '../ops/conditions.ts';
 export { convolution, deconvolution } from '../ops/convolution.ts';
 export {
   arange,
@@ -21,7 +23,6 @@ export {
 export { softmaxCrossEntropy } from '../ops/crossEntropy.ts';
 export {
   batchTake,
-  clip,
   embedding,
   gatherNd,
   oneHot,
@@ -29,44 +30,27 @@ export {
   scatterNd,
   take,
   takeAlongAxis,
-  where,
 } from '../ops/indexing.ts';
+export { concat, split, stack } from '../ops/joins.ts';
+export {
+  astype,
+  broadcastAxis,
+  broadcastLike,
+  broadcastTo,
+  cast,
+  copy,
+  swapaxes,
+  transpose,
+} from '../ops/moves.ts';
 export * from '../ops/normalize.ts';
 export { argsort, cumsum, sort, topk } from '../ops/ordering.ts';
 export { pooling } from '../ops/pooling.ts';
 export { batchDot, dot, fullyConnected, linalgGemm2, matmul } from '../ops/product.ts';
 export * from '../ops/reduce.ts';
-export {
-  astype,
-  blockGrad,
-  broadcastAxis,
-  broadcastLike,
-  broadcastTo,
-  cast,
-  concat,
-  copy,
-  depthToSpace,
-  detach,
-  expandDims,
-  flatten,
-  flip,
-  pad,
-  repeat,
-  reshape,
-  reshapeLike,
-  reverse,
-  slice,
-  sliceAxis,
-  sliceLike,
-  spaceToDepth,
-  split,
-  squeeze,
-  stack,
-  swapaxes,
-  tile,
-  transpose,
-} from '../ops/shapes.ts';
+export { repeat, tile } from '../ops/repeats.ts';
+export { flip, reverse, slice, sliceAxis, sliceLike } from '../ops/slices.ts';
 export * from '../ops/unary.ts';
+export { blockGrad, detach, expandDims, flatten, reshape, reshapeLike, squeeze } from '../ops/views.ts';
 export { dropout } from './dropout.ts';
 export { load, save } from './files.ts';
 export { array } from './make.ts';

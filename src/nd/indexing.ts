@@ -18,18 +18,12 @@ import { composed } from '../ops/composed.ts';
 import { arange, full } from '../ops/creation.ts';
 import { gatherNd, take } from '../ops/indexing.ts';
 import { invokeInto } from '../ops/invoke.ts';
+import { concat } from '../ops/joins.ts';
+import { broadcastTo, transpose } from '../ops/moves.ts';
 import type { TensorType } from '../ops/op.ts';
 import { defineOp } from '../ops/op.ts';
-import {
-  broadcastTo,
-  concat,
-  expandDims,
-  reshape,
-  resolveRange,
-  setStridedSlice,
-  stridedSlice,
-  transpose,
-} from '../ops/shapes.ts';
+import { resolveRange, setStridedSlice, stridedSlice } from '../ops/slices.ts';
+import { expandDims, reshape } from '../ops/views.ts';
 import { type ArraySource, array as makeArray } from './make.ts';
 import type { Nested } from './reading.ts';
 

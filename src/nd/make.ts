@@ -8,7 +8,8 @@ import { describe, shapeText, sizeOf, toShape } from '../core/shape.ts';
 import { checkOptions } from '../ops/args.ts';
 import type { ArrayOptions, ShapeLike } from '../ops/creation.ts';
 import { arrayFromBytes } from '../ops/invoke.ts';
-import { astype, copy, reshape } from '../ops/shapes.ts';
+import { astype, copy } from '../ops/moves.ts';
+import { reshape } from '../ops/views.ts';
 import type { Nested } from './reading.ts';
 import { asInContext } from './transfer.ts';
 

@@ -6,14 +6,20 @@ import type { TypedArray } from '../core/dtype.ts';
 import { ArgumentError, ShapeError } from '../core/errors.ts';
 import * as activation from '../ops/activation.ts';
 import * as binary from '../ops/binary.ts';
+import * as blocks from '../ops/blocks.ts';
+import { clip } from '../ops/conditions.ts';
 import { onesLike, zerosLike } from '../ops/creation.ts';
-import { batchTake, clip, gatherNd, oneHot, pick, take, takeAlongAxis } from '../ops/indexing.ts';
+import { batchTake, gatherNd, oneHot, pick, take, takeAlongAxis } from '../ops/indexing.ts';
+import * as joins from '../ops/joins.ts';
+import * as moves from '../ops/moves.ts';
 import * as normalize from '../ops/normalize.ts';
 import { argsort, cumsum, sort, type TopkOptions, type TopkReturn, topk } from '../ops/ordering.ts';
 import { batchDot, dot, matmul } from '../ops/product.ts';
 import * as reduce from '../ops/reduce.ts';
-import * as shapes from '../ops/shapes.ts';
+import * as repeats from '../ops/repeats.ts';
+import * as slices from '../ops/slices.ts';
 import * as unary from '../ops/unary.ts';
+import * as views from '../ops/views.ts';
 import { attachGrad, backward, gradOf } from './gradients.ts';
 import { at, type Index, set, type Value } from './indexing.ts';
 import { array, asscalar, type DataOf, data, type Nested, print, text } from './reading.ts';
@@ -28,31 +34,31 @@ const table = {
   dot,
   batchDot,
   matmul,
-  reshape: shapes.reshape,
-  reshapeLike: shapes.reshapeLike,
-  expandDims: shapes.expandDims,
-  squeeze: shapes.squeeze,
-  flatten: shapes.flatten,
-  detach: shapes.detach,
-  astype: shapes.astype,
-  cast: shapes.cast,
-  copy: shapes.copy,
-  transpose: shapes.transpose,
-  swapaxes: shapes.swapaxes,
-  broadcastTo: shapes.broadcastTo,
-  broadcastLike: shapes.broadcastLike,
-  broadcastAxis: shapes.broadcastAxis,
-  slice: shapes.slice,
-  sliceAxis: shapes.sliceAxis,
-  sliceLike: shapes.sliceLike,
-  flip: shapes.flip,
-  reverse: shapes.reverse,
-  tile: shapes.tile,
-  repeat: shapes.repeat,
-  split: shapes.split,
-  pad: shapes.pad,
-  spaceToDepth: shapes.spaceToDepth,
-  depthToSpace: shapes.depthToSpace,
+  reshape: views.reshape,
+  reshapeLike: views.reshapeLike,
+  expandDims: views.expandDims,
+  squeeze: views.squeeze,
+  flatten: views.flatten,
+  detach: views.detach,
+  astype: moves.astype,
+  cast: moves.cast,
+  copy: moves.copy,
+  transpose: moves.transpose,
+  swapaxes: moves.swapaxes,
+  broadcastTo: moves.broadcastTo,
+  broadcastLike: moves.broadcastLike,
+  broadcastAxis: moves.broadcastAxis,
+  slice: slices.slice,
+  sliceAxis: slices.sliceAxis,
+  sliceLike: slices.sliceLike,
+  flip: slices.flip,
+  reverse: slices.reverse,
+  tile: repeats.tile,
+  repeat: repeats.repeat,
+  split: joins.split,
+  pad: blocks.pad,
+  spaceToDepth: blocks.spaceToDepth,
+  depthToSpace: blocks.depthToSpace,
   take,
   pick,
   takeAlongAxis,
@@ -203,7 +209,7 @@ Object.defineProperty(NDArray.prototype, 'grad', {
 });
 Object.defineProperty(NDArray.prototype, 'T', {
   get(this: NDArray) {
-    return shapes.transpose(this);
+    return moves.transpose(this);
   },
   configurable: true,
 });

@@ -1,6 +1,6 @@
 // Values on their way to the user: typed arrays, nested arrays, numbers, printed text.
 import { bodyOf, NDArray } from '../array/ndarray.ts';
-import { bytesOf, checkDType, type DType, fromHalf, type TypedArray } from '../core/dtype.ts';
+import { bytesOf, checkDType, type DType, fromHalf, HOLDERS, type TypedArray } from '../core/dtype.ts';
 import { ShapeError } from '../core/errors.ts';
 import { formatNDArray } from '../core/print.ts';
 import { shapeText, sizeOf } from '../core/shape.ts';
@@ -19,17 +19,6 @@ export interface DataOf {
   readonly uint8: Uint8Array<ArrayBuffer>;
   readonly bool: Uint8Array<ArrayBuffer>;
 }
-
-const HOLDERS = {
-  float32: Float32Array,
-  float16: Float32Array,
-  float64: Float64Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-} as const;
 
 /** A device's bytes as the values they stand for. */
 function valuesOf(buffer: ArrayBuffer, dtype: DType, size: number): TypedArray {

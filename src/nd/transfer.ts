@@ -6,7 +6,8 @@ import { ArgumentError, ContextError, ShapeError } from '../core/errors.ts';
 import { describe, sameShape, shapeText, sizeOf, stridesOf } from '../core/shape.ts';
 import { deviceOf } from '../device/registry.ts';
 import { arrayFromBytes } from '../ops/invoke.ts';
-import { astype, copy, setStridedSlice } from '../ops/shapes.ts';
+import { astype, copy } from '../ops/moves.ts';
+import { setStridedSlice } from '../ops/slices.ts';
 
 function move(x: NDArray, context: Context, op: string): NDArray {
   const { device, storage, dtype, shape } = bodyOf(x, op);

@@ -6,8 +6,8 @@ import { numberArg, readArgs, wordArg } from './args.ts';
 import { composed } from './composed.ts';
 import { unary as define, elementwiseOp, parametric, type Unary } from './elementwise.ts';
 import { invoke } from './invoke.ts';
-import { expandToAxis } from './shapes.ts';
 import { derivativeOf, smoothSigmoid, smoothTanhSoftplus } from './smooth.ts';
+import { expandToAxis } from './views.ts';
 
 type OfElement = (x: Expr) => Expr;
 

@@ -1,7 +1,7 @@
 // Arguments from users: what may be an options object, which options exist, and what somebody meant who wrote another name.
 import { bodyOf, NDArray } from '../array/ndarray.ts';
 import { Context } from '../core/context.ts';
-import { ArgumentError } from '../core/errors.ts';
+import { ArgumentError, ShapeError } from '../core/errors.ts';
 import { describe, normalizeAxis } from '../core/shape.ts';
 
 /** Whether a value is an options object: a plain object, no array, NDArray or context. */
@@ -183,4 +183,19 @@ export function wordArg<W extends string>(
       (meant === undefined ? 'Choose one of them.' : `Did you mean '${meant}'?`),
     { op },
   );
+}
+
+/** Numbers given one by one, as a list, or as `{ shape }`. */
+export function shapeArgs(op: string, first: unknown, rest: readonly unknown[]): readonly number[] {
+  const value = isOptions(first)
+    ? readArgs(op, [first], ['shape'])['shape']
+    : typeof first === 'number'
+      ? [first, ...rest]
+      : first;
+  if (!Array.isArray(value) || value.some((v) => typeof v !== 'number'))
+    throw new ShapeError(
+      `expected a shape as an array of numbers, received ${describe(value)}. Write x.reshape([2, -1]).`,
+      { op },
+    );
+  return value as number[];
 }

@@ -13,8 +13,8 @@ import type { Emitter, GradContext, Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
 import { mean as average, sum } from './reduce.ts';
 import { type AxisAttrs, checkAffine, FAMILY, type NormalizeOptions, rowsOf } from './rows.ts';
-import { reshape } from './shapes.ts';
 import { rsqrt, square } from './unary.ts';
+import { reshape } from './views.ts';
 
 const [x, gamma, beta, mean, variance] = [e.input(0), e.input(1), e.input(2), e.input(3), e.input(4)];
 const kernel = elementwiseKernel(

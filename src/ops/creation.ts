@@ -12,7 +12,8 @@ import { booleanArg, integerArg, numberArg, readArgs } from './args.ts';
 import { invoke } from './invoke.ts';
 import type { Op } from './op.ts';
 import { defineOp } from './op.ts';
-import { repeat, stridedCopy } from './shapes.ts';
+import { repeat } from './repeats.ts';
+import { stridedCopy } from './strided.ts';
 
 const FAMILY = 'creation';
 

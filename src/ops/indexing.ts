@@ -1,20 +1,17 @@
-// Choosing elements by index arrays and by conditions: take, pick, gatherNd, scatterNd, oneHot, embedding, where, clip.
-import { bodyOf, NDArray } from '../array/ndarray.ts';
+// Choosing elements by index arrays: take, pick, gatherNd, scatterNd, oneHot, embedding.
+import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import { checkDType, type DType } from '../core/dtype.ts';
-import { ArgumentError, ShapeError } from '../core/errors.ts';
-import { asShape, describe, type Shape, sameShape, shapeText, sizeOf, toShape } from '../core/shape.ts';
-import type { Expr } from '../ir/expr.ts';
+import { ShapeError } from '../core/errors.ts';
+import { asShape, type Shape, sameShape, shapeText, sizeOf, toShape } from '../core/shape.ts';
 import { e } from '../ir/expr.ts';
 import type { Operand } from '../ir/kernel.ts';
 import { customKernel, elementwiseKernel, rowKernel } from '../ir/kernel.ts';
 import { axisArg, booleanArg, integerArg, numberArg, readArgs, wordArg } from './args.ts';
-import { composed } from './composed.ts';
-import { elementwiseOp, type ScalarAttrs } from './elementwise.ts';
 import { invoke } from './invoke.ts';
-import type { Op, TensorType } from './op.ts';
+import type { TensorType } from './op.ts';
 import { defineOp } from './op.ts';
 import { alongBack, gatherBack, pickBack, scatterBack, takeBack } from './scatter.ts';
-import { expandToAxis, reshape } from './shapes.ts';
+import { reshape } from './views.ts';
 
 const FAMILY = 'indexing';
 const takeKernel = customKernel('take');
@@ -392,65 +389,4 @@ export function embedding(
       { op: 'embedding' },
     );
   return take(weight, data, { axis: 0, mode: 'clip' });
-}
-
-// --- conditions ---
-
-const [c, a, b, s0, s1] = [e.input(0), e.input(1), e.input(2), e.scalar(0), e.scalar(1)];
-// inputs: the condition, then the arrays; a number stands as a scalar
-const choice = (name: string, inputs: number, expr: Expr): Op<ScalarAttrs> =>
-  elementwiseOp(name, FAMILY, inputs, expr, { condition: true, callee: 'where' });
-const numbersKernel = elementwiseKernel('whereNumbers', 1, e.select(c, s0, s1), -1);
-const whereForms: readonly Op<ScalarAttrs>[] = [
-  choice('where', 3, e.select(c, a, b)),
-  choice('whereRightNumber', 2, e.select(c, a, s0)),
-  choice('whereLeftNumber', 2, e.select(c, s0, a)),
-  defineOp<ScalarAttrs>({
-    name: 'whereNumbers',
-    family: FAMILY,
-    infer: ([test]) => [{ shape: (test as TensorType).shape, dtype: 'float32' }],
-    run: (emit, x, y, { scalars }) => emit.run(numbersKernel, x, y, undefined, scalars),
-    grad: 'a condition chooses: the result jumps and is flat in between',
-  }),
-];
-
-/**
- * `yes` where the condition is not 0, else `no`; all three broadcast, numbers are allowed for both.
- * A condition with one axis over arrays with more chooses whole rows, as in MXNet.
- * @example nd.where(x.greater(0), x, 0)
- */
-export function where(condition: NDArray, yes: NDArray | number, no: NDArray | number): NDArray {
-  bodyOf(condition, 'where');
-  const shaped = yes instanceof NDArray ? yes : no instanceof NDArray ? no : undefined;
-  const byRows =
-    shaped !== undefined && condition.ndim === 1 && shaped.ndim > 1 && condition.shape[0] === shaped.shape[0];
-  const arrays: NDArray[] = [];
-  const scalars: number[] = [];
-  for (const v of [yes, no]) {
-    if (v instanceof NDArray) arrays.push(v);
-    else if (typeof v === 'number') scalars.push(v);
-    else
-      throw new ArgumentError(
-        `expected an NDArray or a number for both choices, received ${describe(v)}. Make an array with nd.array(…).`,
-        { op: 'where' },
-      );
-  }
-  const form = (yes instanceof NDArray ? 0 : 2) + (no instanceof NDArray ? 0 : 1);
-  const op = whereForms[form] as (typeof whereForms)[0];
-  if (!byRows) return invoke(op, [condition, ...arrays], { scalars });
-  return composed(() => invoke(op, [expandToAxis(condition, 0, shaped.ndim), ...arrays], { scalars }));
-}
-
-const clipOp = elementwiseOp('clip', FAMILY, 1, e.min(e.max(e.input(0), e.scalar(0)), e.scalar(1)));
-
-/** min(max(x, min), max); lets NaN through. */
-export function clip(
-  x: NDArray,
-  min: number | { readonly min: number; readonly max: number },
-  max?: number,
-): NDArray {
-  const values = readArgs('clip', [min, max], ['min', 'max'], ['aMin', 'aMax']);
-  const low = numberArg('clip', { min: values['min'] ?? values['aMin'] }, 'min');
-  const high = numberArg('clip', { max: values['max'] ?? values['aMax'] }, 'max');
-  return invoke(clipOp, [x], { scalars: [low, high] });
 }

@@ -25,8 +25,8 @@ import {
   type NormalizeOptions,
   rowsOf,
 } from './rows.ts';
-import { expandToAxis, reshape } from './shapes.ts';
 import { rsqrt, square } from './unary.ts';
+import { expandToAxis, reshape } from './views.ts';
 
 export { batchNorm } from './batchNorm.ts';
 export type { NormalizeOptions } from './rows.ts';

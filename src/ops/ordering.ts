@@ -9,10 +9,12 @@ import { axisArg, booleanArg, integerArg, readArgs, wordArg } from './args.ts';
 import { lesser } from './binary.ts';
 import { composed } from './composed.ts';
 import { invoke, invokeAll } from './invoke.ts';
+import { astype, moveAxis } from './moves.ts';
 import type { TensorType } from './op.ts';
 import { defineOp } from './op.ts';
 import { alongBack } from './scatter.ts';
-import { astype, moveAxis, reshape, sliceAxis } from './shapes.ts';
+import { sliceAxis } from './slices.ts';
+import { reshape } from './views.ts';
 
 const FAMILY = 'ordering';
 const sortKernel = customKernel('sort');

@@ -14,8 +14,8 @@ import { invoke } from './invoke.ts';
 import type { Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
 import { max, mean, sum } from './reduce.ts';
-import { reshape } from './shapes.ts';
 import { abs } from './unary.ts';
+import { reshape } from './views.ts';
 
 /** How a window is folded. `lp`: (Σ xᵖ)^(1/p). */
 export type PoolType = 'max' | 'avg' | 'sum' | 'lp';

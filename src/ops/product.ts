@@ -12,7 +12,7 @@ import { requireFloat, requireSameDType } from './elementwise.ts';
 import { invoke } from './invoke.ts';
 import type { GradContext, Keeps, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
-import { expandDims, reshape } from './shapes.ts';
+import { expandDims, reshape } from './views.ts';
 
 const FAMILY = 'product';
 

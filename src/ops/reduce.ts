@@ -15,7 +15,7 @@ import { elementwiseOp, requireFloat } from './elementwise.ts';
 import { invoke } from './invoke.ts';
 import type { Emitter, GradFunctions, Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
-import { reshape } from './shapes.ts';
+import { reshape } from './views.ts';
 
 /** An axis, several, or all of them. */
 export type Axis = number | readonly number[] | null;

@@ -14,10 +14,11 @@ import {
   weightedBinaryCrossEntropy,
   weightedSigmoidCrossEntropy,
 } from '../../ops/losses.ts';
+import { astype } from '../../ops/moves.ts';
 import { logSoftmax } from '../../ops/normalize.ts';
 import { sum } from '../../ops/reduce.ts';
-import { astype, reshape } from '../../ops/shapes.ts';
 import { neg } from '../../ops/unary.ts';
+import { reshape } from '../../ops/views.ts';
 import { Loss, type LossOptions, lossOptions } from './base.ts';
 
 /** Options of `SoftmaxCrossEntropyLoss`. */

@@ -5,23 +5,18 @@ import { shapeText } from '../../core/shape.ts';
 import { readNow } from '../../nd/reading.ts';
 import { wordArg } from '../../ops/args.ts';
 import { add, equal, greater, lesser, logicalOr, maximum, mul, notEqual, sub } from '../../ops/binary.ts';
+import { where } from '../../ops/conditions.ts';
 import { arange, full, zeros } from '../../ops/creation.ts';
-import { takeAlongAxis, where } from '../../ops/indexing.ts';
+import { takeAlongAxis } from '../../ops/indexing.ts';
+import { concat, stack } from '../../ops/joins.ts';
 import { ctcStep, LOG_ZERO } from '../../ops/losses.ts';
+import { astype, broadcastTo, swapaxes } from '../../ops/moves.ts';
 import { logSoftmax } from '../../ops/normalize.ts';
 import { cumsum } from '../../ops/ordering.ts';
 import { max, sum } from '../../ops/reduce.ts';
-import {
-  astype,
-  broadcastTo,
-  concat,
-  detach,
-  reshape,
-  sliceAxis,
-  stack,
-  swapaxes,
-} from '../../ops/shapes.ts';
+import { sliceAxis } from '../../ops/slices.ts';
 import { exp, log, neg } from '../../ops/unary.ts';
+import { detach, reshape } from '../../ops/views.ts';
 import type { BlockOptions } from '../block.ts';
 import { Loss, lossOptions } from './base.ts';
 

@@ -5,11 +5,11 @@ import { shapeText } from '../../core/shape.ts';
 import { relu } from '../../ops/activation.ts';
 import { numberArg, wordArg } from '../../ops/args.ts';
 import { add, div, equal, maximum, mul, rsub, sub } from '../../ops/binary.ts';
-import { where } from '../../ops/indexing.ts';
+import { where } from '../../ops/conditions.ts';
 import { hinge, sigmoidCrossEntropy, squaredHinge } from '../../ops/losses.ts';
 import { sum } from '../../ops/reduce.ts';
-import { reshape } from '../../ops/shapes.ts';
 import { sqrt, square } from '../../ops/unary.ts';
+import { reshape } from '../../ops/views.ts';
 import { Loss, type LossOptions, lossOptions } from './base.ts';
 
 /** Options of losses with a margin. */

@@ -6,9 +6,9 @@ import { e } from '../../ir/expr.ts';
 import { rowKernel } from '../../ir/kernel.ts';
 import { integerArg } from '../../ops/args.ts';
 import { invoke } from '../../ops/invoke.ts';
+import { astype } from '../../ops/moves.ts';
 import type { Op, TensorType } from '../../ops/op.ts';
 import { argmax } from '../../ops/reduce.ts';
-import { astype } from '../../ops/shapes.ts';
 import { checkSizes, MeanMetric, type MetricOptions, metricOptions } from './base.ts';
 import { total } from './sums.ts';
 

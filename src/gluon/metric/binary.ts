@@ -8,9 +8,9 @@ import { elementwiseKernel } from '../../ir/kernel.ts';
 import { readNow } from '../../nd/reading.ts';
 import { wordArg } from '../../ops/args.ts';
 import { invoke } from '../../ops/invoke.ts';
+import { astype } from '../../ops/moves.ts';
 import type { Op } from '../../ops/op.ts';
 import { argmax } from '../../ops/reduce.ts';
-import { astype } from '../../ops/shapes.ts';
 import { EvalMetric, type MetricOptions, metricOptions } from './base.ts';
 import { RunningSum, sumOf, total } from './sums.ts';
 

@@ -5,7 +5,7 @@ import { describe, normalizeAxis, shapeText } from '../../core/shape.ts';
 import { e } from '../../ir/expr.ts';
 import { integerArg, numberArg } from '../../ops/args.ts';
 import { pick } from '../../ops/indexing.ts';
-import { reshape } from '../../ops/shapes.ts';
+import { reshape } from '../../ops/views.ts';
 import { checkClasses, EvalMetric, MeanMetric, type MetricOptions, metricOptions } from './base.ts';
 import { RunningSum, total } from './sums.ts';
 

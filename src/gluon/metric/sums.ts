@@ -9,8 +9,8 @@ import { asscalar } from '../../nd/reading.ts';
 import { add, iadd } from '../../ops/binary.ts';
 import { zeros } from '../../ops/creation.ts';
 import { invoke } from '../../ops/invoke.ts';
+import { copy } from '../../ops/moves.ts';
 import type { Op, TensorType } from '../../ops/op.ts';
-import { copy } from '../../ops/shapes.ts';
 import { makeOwned } from '../hostArray.ts';
 
 /** After so many additions a sum of floats is added to the next level and begins anew, so that small terms are not lost in a large sum. */

@@ -8,7 +8,7 @@ import { arrayFunctions } from '../../nd/methods.ts';
 import { booleanArg, integerArg, numberArg, readArgs, suggest } from '../../ops/args.ts';
 import { drop } from '../../ops/dropout.ts';
 import { embedding } from '../../ops/indexing.ts';
-import { flatten } from '../../ops/shapes.ts';
+import { flatten } from '../../ops/views.ts';
 import type { BlockOptions } from '../block.ts';
 import type { InitializerLike } from '../initByName.ts';
 import { type BlockRole, stateOf } from '../state.ts';

@@ -3,7 +3,7 @@ import type { NDArray } from '../../array/ndarray.ts';
 import { ArgumentError } from '../../core/errors.ts';
 import { describe } from '../../core/shape.ts';
 import { integerArg, readArgs } from '../../ops/args.ts';
-import { concat } from '../../ops/shapes.ts';
+import { concat } from '../../ops/joins.ts';
 import type { BlockOptions } from '../block.ts';
 import { type BlockRole, isBlock, stateOf } from '../state.ts';
 import { BLOCK_OPTIONS, blockOptions, type ChainBlock, Layer } from './layer.ts';

@@ -27,7 +27,7 @@ const zero = elementwiseKernel('zero', 0, e.constant(0), -1);
 const NONE: readonly number[] = [];
 
 /** Whether items can share one update: float32 on one GPU, the same scalars, no norms over single layers. */
-export function canShare(rule: UpdateRule, a: UpdateItem, b: UpdateItem): boolean {
+function canShare(rule: UpdateRule, a: UpdateItem, b: UpdateItem): boolean {
   const [x, y] = [bodyOf(a.weight, rule.name), bodyOf(b.weight, rule.name)];
   return (
     rule.layerwise === null &&

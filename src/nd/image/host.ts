@@ -3,7 +3,7 @@
 import type { NDArray } from '../../array/ndarray.ts';
 import { bodyOf } from '../../array/ndarray.ts';
 import type { Context } from '../../core/context.ts';
-import type { DType, TypedArray } from '../../core/dtype.ts';
+import { type DType, HOLDERS, type TypedArray } from '../../core/dtype.ts';
 import { ContextError, DTypeError, ShapeError } from '../../core/errors.ts';
 import { shapeText, sizeOf } from '../../core/shape.ts';
 import { arrayFromBytes } from '../../ops/invoke.ts';
@@ -16,18 +16,6 @@ export interface HostArray {
   readonly dtype: DType;
   readonly shape: readonly number[];
 }
-
-/** The typed array that holds a dtype's values on the host. */
-export const HOLDERS = {
-  float32: Float32Array,
-  float16: Float32Array,
-  float64: Float64Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-} as const satisfies Record<DType, unknown>;
 
 /** Room for an array. */
 export function hostLike(dtype: DType, shape: readonly number[]): HostArray {
