@@ -1,8 +1,11 @@
 // Every example runs and prints what it must.
 import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { random } from 'webgluon';
 
+// each is a program of its own, which begins with fresh generators
+beforeEach(() => random.seed(0));
 afterEach(() => vi.restoreAllMocks());
 
 /** What a module prints while it is run, laid out as Node's console lays it out. */

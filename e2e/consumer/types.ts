@@ -3,7 +3,7 @@
 
 import type { DType, NDArray, Shape } from 'webgluon';
 import * as webgluon from 'webgluon';
-import { cpu, nd, nn, ShapeError } from 'webgluon';
+import { cpu, init, nd, nn, Parameter, ShapeError, withContext } from 'webgluon';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <A, B>(_yes: Equal<A, B>): void => {};
@@ -59,4 +59,45 @@ export function blocks(): void {
   // @ts-expect-error what Gluon's users give by position is needed
   new nn.Dense();
   console.log(weight.shape[0], first.size, new ShapeError('x') instanceof Error);
+}
+
+class Scaled extends nn.Block {
+  scale = new Parameter({ shape: [0, 4], init: 'ones' });
+  override inferShape(x: NDArray): void {
+    this.scale.shape = [1, x.shape[1]];
+  }
+  forward(x: NDArray, factor: number): [NDArray, { readonly text: string }] {
+    return [x.mul(this.scale.data()).mul(factor), { text: String(x) }];
+  }
+}
+
+/** The forms of calls that API.md names, and what they give. */
+export async function calls(x: NDArray): Promise<void> {
+  const [y, { text }] = new Scaled()(x, 2);
+  // @ts-expect-error a block's call takes all that its forward takes
+  new Scaled()(x);
+  same<typeof text, string>(true);
+  const [values, indices] = x.topk(2, { retTyp: 'both' });
+  const top: NDArray = x.topk({ k: 2, axis: 0 });
+  const parts: NDArray[] = x.split(3, { axis: 1, squeezeAxis: true });
+  x.sum({ axis: 1, keepdims: true }).norm(0, { exclude: true }).reshape([0, -1]);
+  x.set([':', '1:3'], 2).at(null, '...', [0, 1], Int32Array.of(1));
+  nd.dot(x, x, { transposeA: true });
+  nd.where(x.greater(1), 1, x);
+  nd.random.uniform({ shape: [2, 2] });
+  // @ts-expect-error a scope's callback returns at once
+  nd.scope(async () => 1);
+  // @ts-expect-error a context's, too
+  withContext(cpu(), async () => 1);
+  const net = new nn.Sequential().add(new nn.Lambda('relu'), new nn.Lambda((z: NDArray) => z.mul(2)));
+  net.initialize(new init.Xavier({ magnitude: 2 }), { ctx: cpu(), forceReinit: undefined });
+  for (const layer of net) console.log(layer.name);
+  net.registerForwardHook((block, _inputs, output) => console.log(block.length, output.shape[0])).detach();
+  const bytes: Uint8Array<ArrayBuffer> = await net.saveParameters();
+  await net.loadParameters(bytes, {
+    rename: { a: 'b' },
+    onProgress: ({ done, total }) => console.log(done, total),
+  });
+  const parameters: Map<string, Parameter> = net.collectParams('.*weight');
+  console.log(y.size, values.size, indices.size, top.size, parts.length, parameters.size);
 }

@@ -7,7 +7,7 @@ import type { Chance } from './chance.ts';
 import { type Column, checkIndex, checkRange, columnOf } from './columns.ts';
 import { Dataset, isThenable, SLICES_BATCHES } from './dataset.ts';
 
-/** @internal Samples from columns of one length. */
+/** Samples from columns of one length. */
 export class ColumnDataset<T, S> extends Dataset<T, S> {
   readonly #columns: readonly Column[];
   readonly #op: string;

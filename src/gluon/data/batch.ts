@@ -1,10 +1,10 @@
 // How samples become a batch. Values are gathered in host memory, field by field, and put on a device once, as one array each.
 import { NDArray } from '../../array/ndarray.ts';
-import { type DType, dtypeOfTypedArray, type TypedArray } from '../../core/dtype.ts';
+import { type DType, dtypeOfTypedArray, HOLDERS, type TypedArray } from '../../core/dtype.ts';
 import { ArgumentError, DTypeError, ShapeError } from '../../core/errors.ts';
 import { describe, sameShape, shapeText, sizeOf } from '../../core/shape.ts';
-import { HOLDERS, type HostArray } from '../../nd/image/host.ts';
-import { stack } from '../../ops/shapes.ts';
+import type { HostArray } from '../../nd/image/host.ts';
+import { stack } from '../../ops/joins.ts';
 import type { Chance } from './chance.ts';
 
 /** A field that is on a device already, being made from arrays on a GPU. */

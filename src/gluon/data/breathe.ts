@@ -56,12 +56,17 @@ export class Pace {
 /** The steps that GPUs have been given. */
 export class Flight {
   readonly #steps: Promise<unknown>[] = [];
+  /** Kernels that each GPU had been given at the last look: one that got none has nothing to wait for. */
+  readonly #seen = new WeakMap<object, number>();
 
   /** Called between steps: waits until no more than a few are under way. Rejects where one of them failed. */
   async step(): Promise<void> {
     const waiting: Promise<void>[] = [];
     forEachOpenDevice((device) => {
-      if (device.kind === 'gpu') waiting.push(device.synchronize());
+      const { dispatches } = device.stats;
+      if (device.kind !== 'gpu' || this.#seen.get(device) === dispatches) return;
+      this.#seen.set(device, dispatches);
+      waiting.push(device.synchronize());
     });
     if (waiting.length > 0) {
       const all = Promise.all(waiting);

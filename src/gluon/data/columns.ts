@@ -1,14 +1,15 @@
 // A dataset's columns: typed arrays, arrays on a device, lists, other datasets. Each gives one sample, a range, or the rows of a batch.
 import { bodyOf, NDArray } from '../../array/ndarray.ts';
 import { type Context, cpu } from '../../core/context.ts';
-import type { DType, TypedArray } from '../../core/dtype.ts';
+import { type DType, HOLDERS, type TypedArray } from '../../core/dtype.ts';
 import { ArgumentError, ShapeError } from '../../core/errors.ts';
 import { describe, shapeText, sizeOf } from '../../core/shape.ts';
-import { fromHost, HOLDERS, type HostArray, toHost } from '../../nd/image/host.ts';
+import { fromHost, type HostArray, toHost } from '../../nd/image/host.ts';
 import { readNow } from '../../nd/reading.ts';
 import { take } from '../../ops/indexing.ts';
 import { arrayFromBytes } from '../../ops/invoke.ts';
-import { reshape, sliceAxis } from '../../ops/shapes.ts';
+import { sliceAxis } from '../../ops/slices.ts';
+import { reshape } from '../../ops/views.ts';
 import { collate, type Field, type NumberTypes, typedValues } from './batch.ts';
 
 export interface Column {

@@ -369,7 +369,7 @@ eachDevice((ctx) => {
       const net = new nn.Dense(3);
       net.initialize({ ctx });
       const loader = new DataLoader(data as never, 3, { ctx });
-      const levels = new Set<number>();
+      const levels: number[] = [];
       const library = new Set<number>();
       let steps = 0;
       while (steps < 300)
@@ -380,10 +380,11 @@ eachDevice((ctx) => {
           steps++;
           if (steps < 5) continue;
           const { bytesInUse, userBytes } = memoryInfo(ctx);
-          levels.add(bytesInUse);
+          levels.push(bytesInUse);
           library.add(bytesInUse - userBytes);
         }
-      expect([name, levels.size, library.size]).toEqual([name, 1, 1]);
+      // what other tests dropped may be collected meanwhile
+      expect([name, Math.max(...levels), library.size]).toEqual([name, levels[0], 1]);
       net.dispose();
     }
   });
@@ -434,27 +435,26 @@ eachDevice((ctx) => {
 });
 
 describe('pace', () => {
-  test('timers run during a long loop of short steps', async () => {
+  test('timers run during a long loop of short steps, each 16 ms at least', async () => {
     let ticks = 0;
-    let longest = 0;
-    let last = performance.now();
+    // steps since the last tick: a step of 1 ms that the machine interrupts is a longer step, and not another one
+    let steps = 0;
+    let most = 0;
     const timer = setInterval(() => {
       ticks++;
-      longest = Math.max(longest, performance.now() - last);
-      last = performance.now();
+      steps = 0;
     }, 1);
     try {
-      last = performance.now();
       for await (const _ of new DataLoader(new Float32Array(400), 2)) {
         const until = performance.now() + 1;
         while (performance.now() < until);
+        most = Math.max(most, ++steps);
       }
     } finally {
       clearInterval(timer);
     }
     expect(ticks).toBeGreaterThan(8);
-    // 16 ms on an idle machine
-    expect(longest).toBeLessThan(100);
+    expect(most).toBeLessThanOrEqual(17);
   });
 
   test('timers run while one large batch is made of slow samples', async () => {

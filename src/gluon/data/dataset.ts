@@ -132,12 +132,12 @@ export abstract class Dataset<T, S = unknown> implements BatchSource {
     );
   }
 
-  /** @internal */
+  /** Whether a slice comes as one batch. */
   get [SLICES_BATCHES](): boolean {
     return false;
   }
 
-  /** @internal A batch at once; a dataset of the user's own has none. */
+  /** A batch at once; a dataset of the user's own has none. */
   [BATCH](_indices: readonly number[], _chance: (place: number) => Chance): Fields | undefined {
     return undefined;
   }

@@ -142,8 +142,7 @@ export class Batches {
             this.waits = true;
             // one that fails is looked at when its turn comes
             sample.then(undefined, () => undefined);
-          }
-          await pace.within();
+          } else await pace.within();
         }
         for (let i = 0; i < samples.length; i++)
           if (isThenable(samples[i])) samples[i] = harvest(await samples[i], parkAs);

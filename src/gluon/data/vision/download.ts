@@ -148,7 +148,7 @@ function shown(source: URL | string): string {
   return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }
 
-/** Reads all files, together; progress is that of all. If one fails, the others are given up. */
+/** Reads all files, together; progress is that of all. */
 export async function download(wanted: readonly Wanted[], options: DownloadOptions): Promise<File[]> {
   const { op, signal, onProgress } = options;
   if (onProgress !== undefined && typeof onProgress !== 'function')
@@ -168,8 +168,9 @@ export async function download(wanted: readonly Wanted[], options: DownloadOptio
   const abort = (): void => stop.abort(signal?.reason);
   signal?.addEventListener('abort', abort, { once: true });
   let most = 0;
+  let failed: unknown;
   try {
-    return await Promise.all(
+    const results = await Promise.allSettled(
       wanted.map((w, i) =>
         one(w, {
           op,
@@ -190,13 +191,21 @@ export async function download(wanted: readonly Wanted[], options: DownloadOptio
               : undefined;
             onProgress?.({ done: most, total: all, unit: 'bytes' });
           },
+        }).catch((error: unknown) => {
+          failed ??= error;
+          // where a file is missing the others may be too, and the first of them is told
+          if (!(error instanceof LoadError)) stop.abort(error);
+          throw error;
         }),
       ),
     );
-  } catch (error) {
     signal?.throwIfAborted();
-    stop.abort(error);
-    throw error;
+    const files: File[] = [];
+    for (const result of results) {
+      if (result.status === 'rejected') throw stop.signal.aborted ? failed : result.reason;
+      files.push(result.value);
+    }
+    return files;
   } finally {
     signal?.removeEventListener('abort', abort);
   }

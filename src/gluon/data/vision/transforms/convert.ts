@@ -7,7 +7,7 @@ import { type HostArray, hostLike, layoutOf } from '../../../../nd/image/host.ts
 import { array as makeArray } from '../../../../nd/make.ts';
 import { readArgs } from '../../../../ops/args.ts';
 import { div, sub } from '../../../../ops/binary.ts';
-import { astype, transpose } from '../../../../ops/shapes.ts';
+import { astype, transpose } from '../../../../ops/moves.ts';
 import { HybridBlock } from '../../../block.ts';
 import { Lambda } from '../../../nn/basic.ts';
 import type { ChainBlock } from '../../../nn/layer.ts';
