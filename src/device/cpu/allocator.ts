@@ -31,6 +31,9 @@ function classTable(): Uint8Array {
   return table;
 }
 
+/** Bytes of memory beyond the last block: compiled kernels may load a vector that ends past an array. */
+const SLACK = 64;
+
 interface FreeBlock {
   start: number;
   bytes: number;
@@ -147,7 +150,7 @@ export class Allocator {
       return found.start;
     }
     const at = this.#top;
-    if (at + bytes > this.#heap.bytes && !this.#heap.growTo(at + bytes)) return -1;
+    if (at + bytes + SLACK > this.#heap.bytes && !this.#heap.growTo(at + bytes + SLACK)) return -1;
     this.#top = at + bytes;
     if (this.#top > this.#touched) this.#touched = this.#top;
     return at;

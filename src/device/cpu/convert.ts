@@ -12,7 +12,7 @@ export type Move = (heap: Heap, n: number, o: number, so: number, a: number, sa:
 export function viewOf(
   heap: Heap,
   dtype: DType,
-): Exclude<Heap[keyof Heap], WebAssembly.Memory | number | ((bytes: number) => boolean)> {
+): Float32Array | Float64Array | Uint16Array | Int32Array | Uint32Array | Int8Array | Uint8Array {
   switch (dtype) {
     case 'float32':
       return heap.f32;

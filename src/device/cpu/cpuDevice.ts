@@ -1,8 +1,10 @@
-// The CPU as a device: one WebAssembly memory for all arrays, kernels run at once by JavaScript loops over it. It runs every kernel that
+// The CPU as a device: one WebAssembly memory for all arrays, kernels run at once by WebAssembly and JavaScript loops over it. It runs every kernel that
 // the GPU runs, in every dtype. Layout of the folder:
 //   heap.ts, allocator.ts        the memory, its views and who owns which bytes
 //   program.ts, loops/           expressions as steps, and a loop for each primitive and compute type
 //   elementwise.ts, row.ts       kernels made of expressions
+//   kernels/, wasm/              the compiled kernels: their sources (AssemblyScript), their binaries and how these are loaded
+//   threads/                     workers that share the memory and take tiles of products
 //   product/                     matrix products and convolutions: packing, blocking, the micro-kernel, the store
 //   custom/                      everything else, a file a family
 import type { DeviceLoss } from '../../core/context.ts';
@@ -17,13 +19,22 @@ import { Allocator } from './allocator.ts';
 import { runCustom } from './custom/custom.ts';
 import { ElementwiseRunner } from './elementwise.ts';
 import { Heap } from './heap.ts';
+import { loopsOf } from './loops/tables.ts';
 import { ProductRunner } from './product/product.ts';
+import { TiledProduct } from './product/tiled.ts';
 import { RowRunner } from './row.ts';
 import { Scratch } from './scratch.ts';
 import { Temporaries } from './temporaries.ts';
+import { Pool } from './threads/pool.ts';
+import type { MakeThread } from './threads/start.ts';
+import { canShare, coreCount, makeThread } from './threads/start.ts';
+import type { Simd } from './wasm/load.ts';
 
 /** Where the arrays begin: offset 0 belongs to none, so that a forgotten offset shows. */
 const FIRST_BYTE = 1024;
+
+/** More threads than this are not started: products gain little from them, and each has 600 KiB of working memory. */
+const MOST_THREADS = 16;
 
 class CpuStorage implements Storage {
   readonly buffer = 0;
@@ -51,6 +62,10 @@ class CpuStorage implements Storage {
 /** Everything that is gone after `dispose`. */
 interface Works {
   readonly heap: Heap;
+  /** The compiled products, null where the machine has no SIMD. */
+  readonly tiled: TiledProduct | null;
+  /** Is called when the heap has moved. */
+  readonly moved: () => void;
   readonly allocator: Allocator;
   readonly scratch: Scratch;
   readonly temporaries: Temporaries;
@@ -59,19 +74,25 @@ interface Works {
   readonly product: ProductRunner;
 }
 
-function makeWorks(): Works {
-  const heap = new Heap();
+function makeWorks(simd: Simd | undefined): Works {
+  const heap = new Heap(simd);
   const allocator = new Allocator(heap, FIRST_BYTE);
-  const scratch = new Scratch(allocator);
+  const scratch = new Scratch(allocator, loopsOf(heap));
   const temporaries = new Temporaries(allocator);
+  const moved = (): void => {
+    scratch.loops = loopsOf(heap);
+  };
+  const tiled = heap.kernels === null ? null : new TiledProduct(heap, allocator, temporaries, moved);
   return {
     heap,
+    tiled,
+    moved,
     allocator,
     scratch,
     temporaries,
     elementwise: new ElementwiseRunner(heap, scratch),
     row: new RowRunner(heap, scratch),
-    product: new ProductRunner(heap, scratch, temporaries),
+    product: new ProductRunner(heap, scratch, temporaries, tiled),
   };
 }
 
@@ -101,14 +122,24 @@ export class CpuDevice implements Device {
   readonly lost: Promise<DeviceLoss> = new Promise(() => {});
   readonly #generators = new CpuGenerators(0);
 
-  #works: Works | null = makeWorks();
+  #works: Works | null;
+  #changing: Promise<unknown> = Promise.resolve();
+  /** Where the threads' cells and working memory lie. */
+  #poolRange: { readonly at: number; readonly bytes: number } | null = null;
   #bytesInUse = 0;
   #userBytes = 0;
   #peakBytes = 0;
   #arrays = 0;
 
-  constructor() {
+  /** `simd`: a form of the compiled kernels; the best that the machine has where it is not given. */
+  constructor(options: { readonly simd?: Simd } = {}) {
+    this.#works = makeWorks(options.simd);
     this.maxStorageBytes = this.#alive('cpu').heap.maxBytes - 2 ** 20;
+  }
+
+  /** The form of the compiled kernels in use. */
+  get simd(): Simd {
+    return this.#works?.heap.kernels?.simd ?? 'none';
   }
 
   #alive(op: string): Works {
@@ -253,6 +284,49 @@ export class CpuDevice implements Device {
     }
   }
 
+  /** How many threads compute, the caller included. */
+  get numThreads(): number {
+    return this.#works?.tiled?.pool?.size ?? 1;
+  }
+
+  /**
+   * Shares large products among `n` threads (0: as many as there are cores), the caller included. Resolves to the number in use: 1 where memory cannot be
+   * shared (a page that is not isolated from other origins) or workers cannot start. Results are the same for any number.
+   */
+  setNumThreads(n: number, make: MakeThread = makeThread): Promise<number> {
+    const change = this.#changing.then(() => this.#changeThreads(n === 0 ? coreCount() : n, make));
+    this.#changing = change.catch(() => 1);
+    return change;
+  }
+
+  async #changeThreads(wanted: number, make: MakeThread): Promise<number> {
+    const { heap, tiled, moved, allocator } = this.#alive('setNumThreads');
+    const n = Math.min(wanted, MOST_THREADS);
+    if (tiled === null || this.numThreads === n) return this.numThreads;
+    const before = tiled.pool;
+    tiled.pool = null;
+    // without threads although there is a range: they were lost, and the arrays have left their memory
+    const left = before === null || (await before.close());
+    if (left && this.#poolRange !== null) allocator.free(this.#poolRange.at, this.#poolRange.bytes);
+    this.#poolRange = null;
+    if (n < 2 || !canShare()) return 1;
+    if (!heap.shared) {
+      if (!heap.move(true)) return 1;
+      moved();
+    }
+    if (heap.kernels === null) return 1;
+    const workBytes = heap.kernels.product.workBytes();
+    const bytes = Pool.bytes(n, workBytes);
+    const at = allocator.alloc(bytes);
+    if (at < 0) return 1;
+    const pool = await Pool.start(n, heap.kernels.module, heap.memory, at, workBytes, make);
+    if (pool === null) return 1;
+    this.#poolRange = { at, bytes };
+    if (this.#works?.tiled !== tiled) pool.end();
+    else tiled.pool = pool;
+    return this.numThreads;
+  }
+
   seed(seed: number): void {
     this.#generators.seed(seed);
   }
@@ -275,6 +349,7 @@ export class CpuDevice implements Device {
   }
 
   dispose(): Promise<void> {
+    this.#works?.tiled?.pool?.end();
     this.#works = null;
     this.#bytesInUse = 0;
     this.#userBytes = 0;

@@ -107,7 +107,7 @@ export class ElementwiseRunner {
     const { program, sources, layout } = compiled;
     const heap = this.#heap;
     this.#scratch.ensure(layout.cells, layout.kept + layout.temps);
-    program.settle(type, this.#scratch, false);
+    program.settle(type, this.#scratch, false, size);
     const m = heap[type];
     program.begin(m, type, scalars, 0);
 

@@ -1,6 +1,8 @@
-// The CPU device's one memory, so that WebAssembly kernels and JavaScript loops see the same bytes without copies.
+// The CPU device's one memory, so that WebAssembly kernels and JavaScript loops see the same bytes without copies, and the compiled kernels on it.
 // It knows views and growth; who owns which bytes is the allocator's business.
 import { OutOfMemoryError } from '../../core/errors.ts';
+import type { Kernels, Simd } from './wasm/load.ts';
+import { kernelsOn } from './wasm/load.ts';
 
 /** Bytes of a WebAssembly page. */
 const PAGE = 65536;
@@ -14,9 +16,9 @@ const INITIAL = 256;
  * An element's index is its byte offset divided (never shifted: offsets pass 2³¹) by the element's width.
  */
 export class Heap {
-  readonly memory: WebAssembly.Memory;
-  /** The most bytes the memory can have. */
-  readonly maxBytes: number;
+  #memory: WebAssembly.Memory;
+  #kernels: Kernels | null;
+  #maxBytes: number;
   f32!: Float32Array<ArrayBuffer>;
   f64!: Float64Array<ArrayBuffer>;
   i32!: Int32Array<ArrayBuffer>;
@@ -25,11 +27,52 @@ export class Heap {
   u8!: Uint8Array<ArrayBuffer>;
   u16!: Uint16Array<ArrayBuffer>;
 
-  constructor() {
-    const made = makeMemory();
-    this.memory = made.memory;
-    this.maxBytes = made.pages * PAGE;
+  /** `simd`: a form of the compiled kernels; the best that the machine has where it is not given. */
+  constructor(simd?: Simd) {
+    const made = makeMemory(INITIAL, false);
+    this.#memory = made.memory;
+    this.#maxBytes = made.pages * PAGE;
+    this.#kernels = kernelsOn(this.memory, simd);
     this.#renew();
+  }
+
+  get memory(): WebAssembly.Memory {
+    return this.#memory;
+  }
+
+  /** The most bytes the memory can have. */
+  get maxBytes(): number {
+    return this.#maxBytes;
+  }
+
+  /** The compiled kernels, null where the machine has no SIMD. */
+  get kernels(): Kernels | null {
+    return this.#kernels;
+  }
+
+  /** Whether the memory can be given to workers. */
+  get shared(): boolean {
+    return !(this.#memory.buffer instanceof ArrayBuffer);
+  }
+
+  /**
+   * Moves everything to a new memory, shared or not; offsets stay, views and kernels are new ones. Returns false, with nothing changed, where there is
+   * no such memory.
+   */
+  move(shared: boolean): boolean {
+    try {
+      const made = makeMemory(this.bytes / PAGE, shared);
+      const kernels = this.#kernels === null ? null : kernelsOn(made.memory, this.#kernels.simd);
+      if (kernels === null && this.#kernels !== null) return false;
+      new Uint8Array(made.memory.buffer).set(this.u8);
+      this.#memory = made.memory;
+      this.#maxBytes = made.pages * PAGE;
+      this.#kernels = kernels;
+      this.#renew();
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Bytes the memory has now. */
@@ -69,17 +112,17 @@ export class Heap {
   }
 }
 
-function makeMemory(): { memory: WebAssembly.Memory; pages: number } {
+function makeMemory(initial: number, shared: boolean): { memory: WebAssembly.Memory; pages: number } {
   let cause: unknown;
   for (const pages of MAXIMA) {
     try {
-      return { memory: new WebAssembly.Memory({ initial: INITIAL, maximum: pages }), pages };
+      return { memory: new WebAssembly.Memory({ initial, maximum: pages, shared }), pages };
     } catch (error) {
       cause = error;
     }
   }
   throw new OutOfMemoryError(
-    `expected a WebAssembly memory of ${INITIAL / 16} MiB that can grow to 1 GiB, received a refusal. Close other pages and try again.`,
+    `expected a WebAssembly memory of ${initial / 16} MiB that can grow to 1 GiB, received a refusal. Close other pages and try again.`,
     { op: 'cpu', cause },
   );
 }

@@ -5,7 +5,7 @@ import { bytesOf } from '../../core/dtype.ts';
 import type { BinaryName, Expr, UnaryName } from '../../ir/expr.ts';
 import { toStored } from './convert.ts';
 import type { Cells, Loop, LoopTable } from './loops/loop.ts';
-import { LOOPS } from './loops/tables.ts';
+import { tablesFor } from './loops/tables.ts';
 import type { Layout, Scratch } from './scratch.ts';
 
 /** The dtype whose storage is the compute type itself. */
@@ -103,6 +103,7 @@ export class Program {
   readonly #layout: Layout;
   #type: ComputeType | undefined;
   #version = -1;
+  #table: LoopTable | undefined;
   #rows: boolean | undefined;
   /** The result's own place. */
   #home = 0;
@@ -132,21 +133,22 @@ export class Program {
 
   /**
    * Makes ready for a compute type: places of cells and registers, loops. `rows`: slots of level 1 hold one value per row of a block of rows,
-   * else a scalar. The caller has made room in `scratch` for the whole layout.
+   * else a scalar. `size`: how many elements the whole kernel has. The caller has made room in `scratch` for the whole layout.
    */
-  settle(type: ComputeType, scratch: Scratch, rows: boolean): void {
+  settle(type: ComputeType, scratch: Scratch, rows: boolean, size: number): void {
+    const table = tablesFor(scratch.loops, size)[type];
+    if (table !== this.#table) {
+      this.fixed.settle(scratch.loops.few[type]);
+      this.perRow.settle(table);
+      this.varying.settle(table);
+      this.#table = table;
+    }
     if (type === this.#type && scratch.version === this.#version && rows === this.#rows) {
       // a run before may have written its result elsewhere
       this.base[this.result] = this.#home;
       return;
     }
     const width = widthOf(type);
-    if (type !== this.#type) {
-      const table = LOOPS[type];
-      this.fixed.settle(table);
-      this.perRow.settle(table);
-      this.varying.settle(table);
-    }
     for (let slot = 0; slot < this.#places.length; slot++) {
       const place = this.#places[slot] as Place;
       // the place along the axis varies within a row and is one number for a block of rows

@@ -3,8 +3,9 @@
 import type { ComputeType } from '../../core/dtype.ts';
 import type { Combine } from '../../ir/kernel.ts';
 import type { Heap } from './heap.ts';
-import type { Cells } from './loops/loop.ts';
-import { LOOPS } from './loops/tables.ts';
+import type { BinaryTable, Cells } from './loops/loop.ts';
+import { loopsOf } from './loops/tables.ts';
+import type { Kernels } from './wasm/load.ts';
 
 /** Folds `n` elements at `a`, stride `sa`, into `acc` and returns it. */
 type Fold = (m: Cells, n: number, a: number, sa: number, acc: number) => number;
@@ -81,8 +82,32 @@ const FOLDS: { readonly [T in ComputeType]: { readonly [C in PlainCombine]: Fold
   u32: { sum: sumInt, prod: prodInt, max: maxOther, min: minOther },
 };
 
-export function foldOf(type: ComputeType, combine: PlainCombine): Fold {
-  return FOLDS[type][combine];
+/** Rows shorter than this are done before a call into WebAssembly has begun. */
+const SHORT = 16;
+
+const byKernels = new WeakMap<Kernels, { readonly [C in PlainCombine]: Fold }>();
+
+/** Float32's folds by compiled loops where a row lies together. */
+function compiledFolds(heap: Heap): { readonly [C in PlainCombine]: Fold } {
+  const { kernels } = heap;
+  if (kernels === null) return FOLDS.f32;
+  let folds = byKernels.get(kernels);
+  if (folds === undefined) {
+    const v = kernels.vector;
+    folds = {
+      sum: (m, n, a, sa, acc) => (sa === 1 && n >= SHORT ? v.sum(n, a * 4, acc) : sumF32(m, n, a, sa, acc)),
+      prod: prodFloat,
+      max: (m, n, a, sa, acc) =>
+        sa === 1 && n >= SHORT ? v.greatest(n, a * 4, acc) : maxF32(m, n, a, sa, acc),
+      min: (m, n, a, sa, acc) => (sa === 1 && n >= SHORT ? v.least(n, a * 4, acc) : minF32(m, n, a, sa, acc)),
+    };
+    byKernels.set(kernels, folds);
+  }
+  return folds;
+}
+
+export function foldOf(heap: Heap, type: ComputeType, combine: PlainCombine): Fold {
+  return type === 'f32' ? compiledFolds(heap)[combine] : FOLDS[type][combine];
 }
 
 /** What an empty axis gives. */
@@ -170,6 +195,7 @@ export class RowAccumulators {
   readonly #result: number;
   readonly #extra: number;
   readonly #wide: boolean;
+  readonly #loops: BinaryTable;
 
   /** `result` and `extra` are byte offsets of registers. */
   constructor(heap: Heap, type: ComputeType, combine: Combine, n: number, result: number, extra: number) {
@@ -178,6 +204,7 @@ export class RowAccumulators {
     this.#combine = combine;
     this.#n = n;
     const width = type === 'f64' ? 8 : 4;
+    this.#loops = loopsOf(heap).few[type].binary;
     this.#wide = type === 'f32' && (combine === 'sum' || combine === 'prod');
     this.#result = result / width;
     this.#extra = extra / (this.#wide ? 8 : width);
@@ -194,11 +221,14 @@ export class RowAccumulators {
   add(a: number, sa: number, l: number): void {
     const n = this.#n;
     const m = this.#heap[this.#type];
-    const loops = LOOPS[this.#type].binary;
+    const loops = this.#loops;
     switch (this.#combine) {
       case 'sum':
-        if (this.#wide) addWide(this.#heap.f64, this.#heap.f32, n, this.#extra, a, sa);
-        else loops.add(m, n, this.#result, this.#result, 1, a, sa, 0, 0);
+        if (this.#wide) {
+          const { f64, f32, kernels } = this.#heap;
+          if (kernels !== null && sa === 1 && n >= SHORT) kernels.vector.addWide(n, this.#extra * 8, a * 4);
+          else addWide(f64, f32, n, this.#extra, a, sa);
+        } else loops.add(m, n, this.#result, this.#result, 1, a, sa, 0, 0);
         break;
       case 'prod':
         if (this.#wide) mulWide(this.#heap.f64, this.#heap.f32, n, this.#extra, a, sa);
@@ -218,7 +248,11 @@ export class RowAccumulators {
   /** Rounds to the compute type. */
   finish(): void {
     if (!this.#wide) return;
-    const { f32, f64 } = this.#heap;
+    const { f32, f64, kernels } = this.#heap;
+    if (kernels !== null && this.#n >= SHORT) {
+      kernels.vector.narrow(this.#n, this.#result * 4, this.#extra * 8);
+      return;
+    }
     for (let i = 0; i < this.#n; i++) f32[this.#result + i] = f64[this.#extra + i] as number;
   }
 }

@@ -12,6 +12,7 @@ import type { Cells } from './loops/loop.ts';
 import { NATIVE, Program, widthOf } from './program.ts';
 import type { Extreme } from './reduce.ts';
 import { foldExtreme, foldOf, identityOf, RowAccumulators } from './reduce.ts';
+import { findReuse } from './reuse.ts';
 import type { Scratch } from './scratch.ts';
 import { BLOCK, Layout } from './scratch.ts';
 
@@ -22,6 +23,12 @@ class CompiledRow {
   readonly layout = new Layout();
   readonly loads: readonly Program[];
   readonly store: Program;
+  /**
+   * Where the store computes again what a stage has loaded, as softmax does with its exponentials: that stage, and a store which reads the values as one more
+   * input. −1 and the store itself where it does not.
+   */
+  readonly reused: number;
+  readonly storeReusing: Program;
   readonly inputRegisters: readonly number[];
   /** Per stage: the cell of a row's result, the register of a block's results, and one for accumulators. */
   readonly results: readonly { readonly cell: number; readonly register: number; readonly extra: number }[];
@@ -36,6 +43,9 @@ class CompiledRow {
     }));
     this.loads = kernel.stages.map((stage) => new Program(stage.load, layout));
     this.store = new Program(kernel.store, layout);
+    const { stage, store } = findReuse(kernel);
+    this.reused = stage;
+    this.storeReusing = store === null ? this.store : new Program(store, layout);
   }
 }
 
@@ -133,6 +143,9 @@ class RowCall {
   readonly #length: number;
   readonly #inner: number;
   readonly #across: boolean;
+  /** The stage whose values are kept in the output until the store has read them, −1 for none; and the store. */
+  readonly #reused: number;
+  readonly #store: Program;
 
   constructor(
     heap: Heap,
@@ -160,6 +173,9 @@ class RowCall {
     this.#length = length;
     this.#inner = inner;
     this.#across = across;
+    const reuses = compiled.reused >= 0 && !across && this.#native && inner === 1;
+    this.#reused = reuses && (compiled.loads[compiled.reused] as Program).computed ? compiled.reused : -1;
+    this.#store = this.#reused >= 0 ? compiled.storeReusing : compiled.store;
     this.#inputs = inputs.slice(0, kernel.inputs).map((operand, k) => ({
       at: operand.storage.offset / bytesOf(operand.dtype),
       so: dims[3 + 3 * k] ?? 0,
@@ -172,12 +188,14 @@ class RowCall {
 
   /** Places of everything that stays where it is during the run. */
   begin(scalars: readonly number[]): void {
-    const { loads, store, results } = this.#compiled;
+    const { loads, results } = this.#compiled;
+    const store = this.#store;
     const scratch = this.#scratch;
     const width = this.#width;
-    for (const load of loads) load.settle(this.#type, scratch, this.#across);
+    const size = this.#outer * this.#length * this.#inner;
+    for (const load of loads) load.settle(this.#type, scratch, this.#across, size);
     const storeAcross = this.#across || !this.#kernel.perElement;
-    store.settle(this.#type, scratch, storeAcross);
+    store.settle(this.#type, scratch, storeAcross, size);
     for (const program of [...loads, store]) {
       const across = program === store ? storeAcross : this.#across;
       for (const { slot, index } of program.stages) {
@@ -221,7 +239,13 @@ class RowCall {
     const { inputs, base, stride, indexSlot } = program;
     for (let k = 0; k < inputs.length; k++) {
       const leaf = inputs[k] as { slot: number; index: number };
-      const input = this.#inputs[leaf.index] as RowInput;
+      const input = this.#inputs[leaf.index];
+      if (input === undefined) {
+        // a stage's values, which lie in the output
+        base[leaf.slot] = this.#outAt + o * this.#length + l;
+        stride[leaf.slot] = 1;
+        continue;
+      }
       const at = input.at + o * input.so + l * input.sl + i * input.si;
       if (input.move === null) {
         base[leaf.slot] = at;
@@ -251,17 +275,18 @@ class RowCall {
     for (let l = 0; l < length; l += block) {
       const n = Math.min(block, length - l);
       this.#pointAlong(load, o, i, l, n);
+      if (s === this.#reused) load.base[load.result] = this.#outAt + o * length + l;
       if (load.varying.count > 0) load.run(load.varying, m, n);
       const a = load.base[load.result] as number;
       const sa = load.stride[load.result] as number;
       if (extreme) foldExtreme(m, n, a, sa, combine === 'argmax', l, best);
-      else acc = foldOf(type, combine)(m, n, a, sa, acc);
+      else acc = foldOf(this.#heap, type, combine)(m, n, a, sa, acc);
     }
     return extreme ? best.place : acc;
   }
 
   #storeRow(o: number, i: number): void {
-    const { store } = this.#compiled;
+    const store = this.#store;
     const m = this.#m;
     const inner = this.#inner;
     const length = this.#length;
@@ -287,7 +312,7 @@ class RowCall {
 
   /** The per-row store of `n` rows whose results stand in the stages' registers. */
   #storeRows(n: number, to: number, step: number): void {
-    const { store } = this.#compiled;
+    const store = this.#store;
     const m = this.#m;
     if (store.perRow.count > 0) store.run(store.perRow, m, n);
     if (store.varying.count > 0) store.run(store.varying, m, n);
@@ -323,7 +348,8 @@ class RowCall {
 
   /** All stages and the store of `n` rows side by side: rows (o …, i) where `alongOuter`, else (o, i …). */
   runAcross(o: number, i: number, n: number, alongOuter: boolean): void {
-    const { loads, store, results } = this.#compiled;
+    const { loads, results } = this.#compiled;
+    const store = this.#store;
     const { stages, perElement } = this.#kernel;
     const m = this.#m;
     const length = this.#length;

@@ -2,6 +2,8 @@
 // registers for blocks of elements.
 import { OutOfMemoryError } from '../../core/errors.ts';
 import type { Allocator } from './allocator.ts';
+import type { Loops } from './loops/tables.ts';
+import { LOOPS } from './loops/tables.ts';
 
 /** Elements of a block: intermediates of a few registers stay in the first-level cache. */
 export const BLOCK = 1024;
@@ -18,6 +20,8 @@ export class Layout {
 
 export class Scratch {
   readonly #allocator: Allocator;
+  /** The loops that run over the heap this lies in; others once the heap has moved. */
+  loops: Loops;
   #at = 0;
   #bytes = 0;
   #cells = 0;
@@ -25,8 +29,9 @@ export class Scratch {
   /** Changes whenever cells and registers have moved. */
   version = 0;
 
-  constructor(allocator: Allocator) {
+  constructor(allocator: Allocator, loops: Loops = { few: LOOPS, many: LOOPS }) {
     this.#allocator = allocator;
+    this.loops = loops;
     this.ensure(256, 24);
   }
 

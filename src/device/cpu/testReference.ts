@@ -1,11 +1,21 @@
 // What the tests of this folder share: arrays on a device from plain numbers, and a reference that evaluates expressions one element at a
 // time in doubles, rounding after each primitive. Written from ir/expr.ts and ir/kernel.ts, not from the device.
+import { setFlagsFromString } from 'node:v8';
 import type { ComputeType, DType } from '../../core/dtype.ts';
 import { bytesOf, fromHalf, toHalf } from '../../core/dtype.ts';
 import { sizeOf } from '../../core/shape.ts';
 import type { Expr } from '../../ir/expr.ts';
 import type { Operand } from '../../ir/kernel.ts';
-import type { CpuDevice } from './cpuDevice.ts';
+import { CpuDevice } from './cpuDevice.ts';
+import type { Simd } from './wasm/load.ts';
+
+// Node 20 has relaxed SIMD behind this flag, later ones know the flag no more
+setFlagsFromString('--experimental-wasm-relaxed-simd');
+
+/** The forms of the compiled kernels that this machine runs, and JavaScript alone. */
+export const SIMD_FORMS: readonly Simd[] = (['relaxed', 'plain', 'none'] as const).filter(
+  (simd) => new CpuDevice({ simd }).simd === simd,
+);
 
 /** Repeatable numbers in [0, 1). */
 export function randomStream(seed: number): () => number {

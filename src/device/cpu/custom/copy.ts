@@ -64,7 +64,14 @@ function copyAxes(heap: Heap, x: Operand, y: Operand, axes: Axis[], from: number
     const [across] = axes.splice(side, 1) as [Axis];
     axes.pop();
     const m = unitsOf(heap, x.dtype);
-    forEachOuter(axes, from, to, (f, t) => copyTiled(m, across, last, f, t));
+    const vector =
+      m.BYTES_PER_ELEMENT === 4 && across.from === 1 && last.to === 1 ? heap.kernels?.vector : undefined;
+    // `last` runs along the output, `across` along the source
+    if (vector !== undefined)
+      forEachOuter(axes, from, to, (f, t) =>
+        vector.transpose(last.extent, across.extent, f * 4, last.from * 4, t * 4, across.to * 4),
+      );
+    else forEachOuter(axes, from, to, (f, t) => copyTiled(m, across, last, f, t));
     return;
   }
   const second = axes[axes.length - 2] as Axis;

@@ -66,6 +66,13 @@ export function runCustom(
     case 'cumsum':
       cumsum(heap, temporaries, x, y, dims);
       break;
+    case 'pack':
+      for (const [k, part] of inputs.entries()) {
+        const from = part.storage.offset / 4;
+        const [offset = 0, size = 0] = dims.slice(2 * k);
+        heap.f32.copyWithin(y.storage.offset / 4 + offset, from, from + size);
+      }
+      break;
     case 'randomShuffle':
       heap.i32.set(generators.shuffle(sizeOf(y.shape), dims[0] === 1), y.storage.offset / 4);
       break;

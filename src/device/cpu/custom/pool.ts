@@ -35,10 +35,29 @@ export function pool(
   const final = to;
   if (y.dtype !== native) to = temporaries.take(outputs * width) / width;
   const m = heap[type];
-  if (type === 'f32') poolFloat32(m, kind, from, to, dims, identityOf(type, 'max'));
+  const { kernels } = heap;
+  const [planes = 0, , iH = 0, iW = 0, oD = 0, oH = 0, oW = 0, , kH = 0, kW = 0, , sH = 0, sW = 0] = dims;
+  if (type === 'f32' && kind === 'poolMax' && kernels !== null && isInside(dims))
+    kernels.vector.poolMax(from * 4, to * 4, planes * oD, iH, iW, oH, oW, kH, kW, sH, sW);
+  else if (type === 'f32') poolFloat32(m, kind, from, to, dims, identityOf(type, 'max'));
   else poolOther(m, kind, from, to, dims, identityOf(type, 'max'));
   if (y.dtype !== native) moveBetween(native, y.dtype)(heap, outputs, final, 1, to, 1);
   temporaries.release();
+}
+
+/** Whether all windows lie inside and have one plane each, one beside the other. */
+export function isInside(dims: readonly number[]): boolean {
+  const [, iD = 0, iH = 0, iW = 0, oD = 0, oH = 0, oW = 0, kD = 0, kH = 0, kW = 0] = dims;
+  const [sD = 0, sH = 0, sW = 0, pD = 0, pH = 0, pW = 0] = dims.slice(10);
+  return (
+    pD + pH + pW === 0 &&
+    kD === 1 &&
+    sD === 1 &&
+    oD === iD &&
+    (oH - 1) * sH + kH <= iH &&
+    (oW - 1) * sW + kW <= iW &&
+    kH * kW > 0
+  );
 }
 
 // The same walk twice, so that float32's loops see one kind of array only.

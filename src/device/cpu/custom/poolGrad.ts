@@ -8,6 +8,7 @@ import type { Heap } from '../heap.ts';
 import type { Cells } from '../loops/loop.ts';
 import { NATIVE, widthOf } from '../program.ts';
 import type { Temporaries } from '../temporaries.ts';
+import { isInside } from './pool.ts';
 
 export type PoolGradKind = 'poolMaxGrad' | 'poolMaxPick' | 'poolAvgGrad' | 'poolSumGrad';
 
@@ -38,7 +39,12 @@ export function poolGrad(
   const m = heap[type];
   const [first = 0, second = 0] = places;
   if (kind !== 'poolMaxPick') m.fill(0, to, to + count);
-  if (kind === 'poolMaxGrad' || kind === 'poolMaxPick') maxima(m, kind === 'poolMaxPick', first, second, to, dims);
+  const { kernels } = heap;
+  if (kind === 'poolMaxGrad' && type === 'f32' && kernels !== null && isInside(dims)) {
+    const [planes = 0, , iH = 0, iW = 0, oD = 0, oH = 0, oW = 0, , kH = 0, kW = 0, , sH = 0, sW = 0] = dims;
+    kernels.vector.poolMaxGrad(first * 4, second * 4, to * 4, planes * oD, iH, iW, oH, oW, kH, kW, sH, sW);
+  } else if (kind === 'poolMaxGrad' || kind === 'poolMaxPick')
+    maxima(m, kind === 'poolMaxPick', first, second, to, dims);
   else spread(m, kind === 'poolAvgGrad', first, to, dims);
   if (y.dtype !== native) moveBetween(native, y.dtype)(heap, count, final, 1, to, 1);
   temporaries.release();
@@ -68,7 +74,7 @@ function maxima(m: Cells, pick: boolean, x: number, from: number, to: number, di
               for (let i = row + x0; i < row + x1; i++) {
                 const v = m[x + i] as number;
                 // not (v ≤ best): a NaN is taken, and nothing after it
-                if (place < 0 || (!(v <= best) && best === best)) {
+                if (place < 0 || (!(v <= best) && !Number.isNaN(best))) {
                   best = v;
                   place = i;
                 }
@@ -85,7 +91,8 @@ function maxima(m: Cells, pick: boolean, x: number, from: number, to: number, di
 /** Adds each window's gradient, divided by what its average was divided by, to all its elements. */
 function spread(m: Cells, average: boolean, from: number, to: number, dims: readonly number[]): void {
   const [planes = 0, iD = 0, iH = 0, iW = 0, oD = 0, oH = 0, oW = 0] = dims;
-  const [kD = 0, kH = 0, kW = 0, sD = 0, sH = 0, sW = 0, pD = 0, pH = 0, pW = 0, withPadding = 0] = dims.slice(7);
+  const [kD = 0, kH = 0, kW = 0, sD = 0, sH = 0, sW = 0, pD = 0, pH = 0, pW = 0, withPadding = 0] =
+    dims.slice(7);
   let o = from;
   for (let p = 0; p < planes; p++) {
     const plane = to + p * iD * iH * iW;
@@ -102,7 +109,9 @@ function spread(m: Cells, average: boolean, from: number, to: number, dims: read
           if (average)
             above /=
               withPadding !== 0
-                ? (Math.min(z0 + kD, iD + pD) - z0) * (Math.min(y0 + kH, iH + pH) - y0) * (Math.min(x0 + kW, iW + pW) - x0)
+                ? (Math.min(z0 + kD, iD + pD) - z0) *
+                  (Math.min(y0 + kH, iH + pH) - y0) *
+                  (Math.min(x0 + kW, iW + pW) - x0)
                 : (zb - za) * (yb - ya) * (xb - xa);
           for (let a = za; a < zb; a++)
             for (let b = ya; b < yb; b++) {

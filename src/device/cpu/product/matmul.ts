@@ -5,8 +5,8 @@ import { blockedProduct, packStrided } from './gemm.ts';
 import { floatKernel, intKernel } from './microKernel.ts';
 import type { ProductStore } from './store.ts';
 
-/** Below this many multiplications a product is not packed. */
-const TINY = 4096;
+/** Up to this many multiplications a product is not packed, and one of float32 is summed step by step. */
+export const TINY = 4096;
 
 /** A matrix in the heap: element (r, k) of A, or (k, c) of B, by strides. */
 interface Matrix {

@@ -1,6 +1,6 @@
 // Products against loops written from the definition: all transpositions, batches and sizes on both sides of the thin and tiny paths, all dtypes,
 // biases and epilogues; convolutions and both gradients against direct loops over every index, with strides, dilation, padding and groups.
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { DType } from '../../../core/dtype.ts';
 import { isFloat } from '../../../core/dtype.ts';
 import { e } from '../../../ir/expr.ts';
@@ -11,11 +11,11 @@ import { CpuDevice } from '../cpuDevice.ts';
 import { Heap } from '../heap.ts';
 import { Scratch } from '../scratch.ts';
 import { Temporaries } from '../temporaries.ts';
-import { close, convertTo, empty, get, put, randomStream, release } from '../testReference.ts';
+import { close, convertTo, empty, get, put, randomStream, release, SIMD_FORMS } from '../testReference.ts';
 import { ProductRunner } from './product.ts';
 
-const device = new CpuDevice();
-const random = randomStream(21);
+let device = new CpuDevice();
+let random = randomStream(21);
 
 function numbers(dtype: DType, n: number): number[] {
   return Array.from({ length: n }, () => {
@@ -128,7 +128,22 @@ function checkMatmul(
   release(device, x, y, z, out);
 }
 
-describe('matmul', () => {
+/** Every test with each form of the kernels. */
+function eachForm(name: string, tests: () => void): void {
+  describe.each(SIMD_FORMS)(`${name}, SIMD: %s`, (simd) => {
+    beforeAll(() => {
+      device = new CpuDevice({ simd });
+      random = randomStream(21);
+    });
+    tests();
+  });
+}
+
+test('both forms of the kernels are tested here', () => {
+  expect(SIMD_FORMS).toEqual(['relaxed', 'plain', 'none']);
+});
+
+eachForm('matmul', () => {
   const sizes: readonly (readonly [number, number, number, number])[] = [
     [1, 1, 1, 1],
     [1, 4, 4, 4],
@@ -312,33 +327,39 @@ const flat = (C: number, O: number, h: number, w: number, k: number, more: Parti
   ...more,
 });
 
-describe('convolution and its gradients', () => {
-  const cases: readonly (readonly [string, Conv])[] = [
-    ['plain', flat(3, 6, 9, 8, 3)],
-    ['1×1', flat(5, 7, 6, 5, 1)],
-    ['padding', flat(3, 4, 7, 6, 3, { p: [0, 1, 1] })],
-    ['more padding than kernel', flat(2, 3, 4, 4, 2, { p: [0, 3, 2] })],
-    ['stride 2', flat(3, 5, 9, 10, 3, { s: [1, 2, 2], p: [0, 1, 1] })],
-    ['stride beyond the kernel', flat(2, 3, 11, 10, 2, { s: [1, 3, 4] })],
-    ['dilation', flat(2, 3, 11, 12, 3, { d: [1, 2, 3], p: [0, 1, 2] })],
-    ['dilation and stride', flat(2, 3, 11, 12, 3, { d: [1, 2, 2], s: [1, 2, 3], p: [0, 2, 2] })],
-    ['groups', flat(6, 9, 6, 7, 3, { groups: 3, p: [0, 1, 1] })],
-    ['depthwise', flat(5, 5, 8, 7, 3, { groups: 5, p: [0, 1, 1] })],
-    ['depthwise, stride 2', flat(4, 4, 9, 10, 3, { groups: 4, s: [1, 2, 2], p: [0, 1, 1] })],
-    ['depthwise with a multiplier', flat(3, 6, 7, 6, 3, { groups: 3, d: [1, 2, 1], p: [0, 2, 1] })],
-    ['one axis', { ...flat(3, 4, 1, 20, 1), k: [1, 1, 5], s: [1, 1, 2], p: [0, 0, 2] }],
-    [
-      'three axes',
-      { N: 2, C: 2, O: 3, groups: 1, i: [4, 5, 6], k: [2, 3, 2], s: [2, 1, 1], d: [1, 1, 2], p: [1, 1, 0] },
-    ],
-    [
-      'three axes, depthwise',
-      { N: 2, C: 3, O: 3, groups: 3, i: [4, 5, 6], k: [2, 3, 2], s: [2, 2, 1], d: [1, 1, 1], p: [1, 1, 0] },
-    ],
-    ['many channels', flat(40, 135, 5, 5, 3, { N: 3 })],
-    ['deep', flat(70, 3, 8, 8, 2)],
-    ['no images', flat(3, 4, 5, 5, 3, { N: 0 })],
-  ];
+const cases: readonly (readonly [string, Conv])[] = [
+  ['plain', flat(3, 6, 9, 8, 3)],
+  ['1×1', flat(5, 7, 6, 5, 1)],
+  ['padding', flat(3, 4, 7, 6, 3, { p: [0, 1, 1] })],
+  ['more padding than kernel', flat(2, 3, 4, 4, 2, { p: [0, 3, 2] })],
+  ['stride 2', flat(3, 5, 9, 10, 3, { s: [1, 2, 2], p: [0, 1, 1] })],
+  ['stride beyond the kernel', flat(2, 3, 11, 10, 2, { s: [1, 3, 4] })],
+  ['dilation', flat(2, 3, 11, 12, 3, { d: [1, 2, 3], p: [0, 1, 2] })],
+  ['dilation and stride', flat(2, 3, 11, 12, 3, { d: [1, 2, 2], s: [1, 2, 3], p: [0, 2, 2] })],
+  ['groups', flat(6, 9, 6, 7, 3, { groups: 3, p: [0, 1, 1] })],
+  ['depthwise', flat(5, 5, 8, 7, 3, { groups: 5, p: [0, 1, 1] })],
+  ['depthwise, stride 2', flat(4, 4, 9, 10, 3, { groups: 4, s: [1, 2, 2], p: [0, 1, 1] })],
+  [
+    'depthwise, one axis',
+    { ...flat(3, 3, 1, 20, 1, { groups: 3 }), k: [1, 1, 5], s: [1, 1, 2], p: [0, 0, 2] },
+  ],
+  ['depthwise, stride 3', flat(2, 4, 14, 17, 3, { groups: 2, s: [1, 3, 3], p: [0, 1, 0] })],
+  ['depthwise with a multiplier', flat(3, 6, 7, 6, 3, { groups: 3, d: [1, 2, 1], p: [0, 2, 1] })],
+  ['one axis', { ...flat(3, 4, 1, 20, 1), k: [1, 1, 5], s: [1, 1, 2], p: [0, 0, 2] }],
+  [
+    'three axes',
+    { N: 2, C: 2, O: 3, groups: 1, i: [4, 5, 6], k: [2, 3, 2], s: [2, 1, 1], d: [1, 1, 2], p: [1, 1, 0] },
+  ],
+  [
+    'three axes, depthwise',
+    { N: 2, C: 3, O: 3, groups: 3, i: [4, 5, 6], k: [2, 3, 2], s: [2, 2, 1], d: [1, 1, 1], p: [1, 1, 0] },
+  ],
+  ['many channels', flat(40, 135, 5, 5, 3, { N: 3 })],
+  ['deep', flat(70, 3, 8, 8, 2)],
+  ['no images', flat(3, 4, 5, 5, 3, { N: 0 })],
+];
+
+eachForm('convolution and its gradients', () => {
   test.each(cases)('%s', (_, g) => {
     checkConv(g, 'float32');
     if (g.C < 40) {
@@ -347,10 +368,38 @@ describe('convolution and its gradients', () => {
       checkConv(g, 'float16');
     }
   });
+  test('random geometry', () => {
+    const one = (max: number): number => 1 + Math.floor(random() * max);
+    for (let round = 0; round < 60; round++) {
+      const groups = one(3);
+      const k = [one(2), one(3), one(4)];
+      const d = [one(2), one(2), one(2)];
+      const p = [one(2) - 1, one(3) - 1, one(3) - 1];
+      const i = k.map((kernel, a) => (d[a] as number) * (kernel - 1) + one(a === 0 ? 3 : 7));
+      checkConv(
+        {
+          N: one(3),
+          C: groups * one(3),
+          O: groups * one(3),
+          groups,
+          i,
+          k,
+          s: [one(2), one(3), one(3)],
+          d,
+          p,
+        },
+        'float32',
+      );
+    }
+  });
+});
+
+describe('convolution without kernels', () => {
   test('a source too large to be copied with margins is read with a look at its bounds', () => {
+    device = new CpuDevice({ simd: 'none' });
     const heap = new Heap();
     const allocator = new Allocator(heap, 1024);
-    const bare = new ProductRunner(heap, new Scratch(allocator), new Temporaries(allocator), 0);
+    const bare = new ProductRunner(heap, new Scratch(allocator), new Temporaries(allocator), null, 0);
     for (const [, g] of cases.filter(([, c]) => c.N > 0 && c.C !== c.groups)) {
       const o = outputOf(g);
       const dims = [g.N, g.C, g.O, g.groups, ...g.i, ...o, ...g.k, ...g.s, ...g.d, ...g.p];
@@ -383,30 +432,6 @@ describe('convolution and its gradients', () => {
         );
         release(device, want, ...inputs);
       }
-    }
-  });
-  test('random geometry', () => {
-    const one = (max: number): number => 1 + Math.floor(random() * max);
-    for (let round = 0; round < 60; round++) {
-      const groups = one(3);
-      const k = [one(2), one(3), one(4)];
-      const d = [one(2), one(2), one(2)];
-      const p = [one(2) - 1, one(3) - 1, one(3) - 1];
-      const i = k.map((kernel, a) => (d[a] as number) * (kernel - 1) + one(a === 0 ? 3 : 7));
-      checkConv(
-        {
-          N: one(3),
-          C: groups * one(3),
-          O: groups * one(3),
-          groups,
-          i,
-          k,
-          s: [one(2), one(3), one(3)],
-          d,
-          p,
-        },
-        'float32',
-      );
     }
   });
 });

@@ -1,4 +1,5 @@
-// Product kernels: operands brought to numbers the packers read, the form's routine, the store.
+// Product kernels: operands brought to numbers the packers read, the form's routine, the store. Float32 goes to the compiled kernels where there are
+// any; the routines in JavaScript do the other dtypes, small products, and everything on a machine without SIMD.
 import type { ComputeType, DType } from '../../../core/dtype.ts';
 import { bytesOf, computeTypeOf } from '../../../core/dtype.ts';
 import { sizeOf } from '../../../core/shape.ts';
@@ -11,10 +12,11 @@ import type { Source } from './conv.ts';
 import { conv, convGradData, convGradWeight, marginsOf } from './conv.ts';
 import { depthwiseConv, depthwiseGradData, depthwiseGradWeight, isDepthwise } from './depthwise.ts';
 import type { Floats } from './gemm.ts';
-import { matmul } from './matmul.ts';
+import { matmul, TINY } from './matmul.ts';
 import type { ConvGeometry, Triple } from './patches.ts';
 import { geometryOf, volume } from './patches.ts';
 import { CompiledEpilogue, ProductStore } from './store.ts';
+import type { Finish, TiledProduct } from './tiled.ts';
 
 /** Above this a source is read with a look at its bounds rather than copied with zeros around it; its edges are a small part of it then. */
 const MOST_MARGIN_BYTES = 2 ** 26;
@@ -28,11 +30,21 @@ export class ProductRunner {
   readonly #heap: Heap;
   readonly #scratch: Scratch;
   readonly #temporaries: Temporaries;
+  readonly #tiled: TiledProduct | null;
   readonly #mostMarginBytes: number;
   readonly #compiled = new WeakMap<ProductKernel, CompiledEpilogue>();
 
-  /** `mostMarginBytes`: how large a copy of a convolution's source with zeros around it may be. */
-  constructor(heap: Heap, scratch: Scratch, temporaries: Temporaries, mostMarginBytes = MOST_MARGIN_BYTES) {
+  /**
+   * `tiled`: the compiled kernels. `mostMarginBytes`: how large a copy of a convolution's source with zeros around it may be in the routines in JavaScript.
+   */
+  constructor(
+    heap: Heap,
+    scratch: Scratch,
+    temporaries: Temporaries,
+    tiled: TiledProduct | null = null,
+    mostMarginBytes = MOST_MARGIN_BYTES,
+  ) {
+    this.#tiled = tiled;
     this.#mostMarginBytes = mostMarginBytes;
     this.#heap = heap;
     this.#scratch = scratch;
@@ -61,6 +73,11 @@ export class ProductRunner {
     // conversions allocate, which may renew the heap's views: so first all of them, then the views
     const a = this.#bring(left, type);
     const b = this.#bring(right, type);
+    if (type === 'f32' && this.#tiled !== null && !isSmall(kernel, dims)) {
+      this.#runTiled(this.#tiled, kernel, compiled, dims, a * 4, b * 4, bias, out, scalars);
+      this.#temporaries.release();
+      return;
+    }
     const store = new ProductStore(this.#heap, this.#scratch, compiled, kernel, type, bias, out, scalars);
     const data = type === 'f32' ? this.#heap.f32 : this.#heap.f64;
     const x: Source = { data, at: a };
@@ -74,6 +91,55 @@ export class ProductRunner {
       else depthwiseGradWeight(g, x, y, store);
     }
     this.#temporaries.release();
+  }
+
+  /** Float32 by the compiled kernels; `a` and `b` in bytes. */
+  #runTiled(
+    tiled: TiledProduct,
+    kernel: ProductKernel,
+    compiled: CompiledEpilogue,
+    dims: readonly number[],
+    a: number,
+    b: number,
+    bias: Operand | undefined,
+    out: Operand,
+    scalars: readonly number[],
+  ): void {
+    const size = sizeOf(out.shape);
+    const native = out.dtype === 'float32';
+    const finish: Finish = {
+      bias: bias === undefined ? 0 : this.#bring(bias, 'f32') * 4,
+      kind: bias === undefined ? 'none' : kernel.bias,
+      relu: compiled.relu,
+    };
+    const c = native ? out.storage.offset : this.#temporaries.take(size * 4);
+    switch (kernel.form) {
+      case 'matmul':
+        tiled.matmul(kernel.transposeA, kernel.transposeB, dims, a, b, c, finish);
+        break;
+      case 'conv': {
+        const g = geometryOf(dims);
+        if (isDepthwise(g)) tiled.depthwise(g, a, b, c, finish);
+        else tiled.conv(g, a, b, c, finish);
+        break;
+      }
+      case 'convGradData':
+        tiled.convGradData(geometryOf(dims), a, b, c, finish);
+        break;
+      case 'convGradWeight':
+        tiled.convGradWeight(geometryOf(dims), a, b, c, finish);
+        break;
+    }
+    if (!compiled.relu) compiled.finish(this.#heap, this.#scratch, 'f32', c / 4, size, scalars);
+    if (!native)
+      moveBetween('float32', out.dtype)(
+        this.#heap,
+        size,
+        out.storage.offset / bytesOf(out.dtype),
+        1,
+        c / 4,
+        1,
+      );
   }
 
   #convolve(
@@ -148,4 +214,12 @@ export class ProductRunner {
     );
     return at;
   }
+}
+
+/** Small matrices are summed step by step (see matmul.ts), and some depthwise convolutions are left to the loops in depthwise.ts. */
+function isSmall(kernel: ProductKernel, dims: readonly number[]): boolean {
+  if (kernel.form === 'matmul')
+    return (dims[1] as number) * (dims[2] as number) * (dims[3] as number) <= TINY;
+  const g = geometryOf(dims);
+  return isDepthwise(g) && (kernel.form !== 'conv' || g.i[0] !== 1 || g.o[0] !== 1 || g.k[0] !== 1);
 }

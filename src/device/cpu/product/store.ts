@@ -3,10 +3,12 @@
 import type { ComputeType } from '../../../core/dtype.ts';
 import { bytesOf } from '../../../core/dtype.ts';
 import { sizeOf } from '../../../core/shape.ts';
+import { e, exprKey } from '../../../ir/expr.ts';
 import type { Operand, ProductKernel } from '../../../ir/kernel.ts';
 import type { Move } from '../convert.ts';
 import { moveBetween, readElement } from '../convert.ts';
 import type { Heap } from '../heap.ts';
+import type { Cells } from '../loops/loop.ts';
 import { NATIVE, Program, widthOf } from '../program.ts';
 import type { Scratch } from '../scratch.ts';
 import { BLOCK, Layout } from '../scratch.ts';
@@ -15,9 +17,29 @@ export class CompiledEpilogue {
   readonly layout = new Layout();
   readonly register = this.layout.kept++;
   readonly program: Program | null;
+  /** Whether the epilogue is the rectifier, which compiled kernels do as they store. */
+  readonly relu: boolean;
 
   constructor(kernel: ProductKernel) {
     this.program = kernel.epilogue === null ? null : new Program(kernel.epilogue, this.layout);
+    this.relu = kernel.epilogue !== null && RELU.has(exprKey(kernel.epilogue));
+  }
+
+  /** The epilogue in place on `n` elements from `at` on, which a whole product has left there. */
+  finish(
+    heap: Heap,
+    scratch: Scratch,
+    type: ComputeType,
+    at: number,
+    n: number,
+    scalars: readonly number[],
+  ): void {
+    const { program, layout } = this;
+    if (program === null) return;
+    scratch.ensure(layout.cells, layout.kept + layout.temps);
+    program.settle(type, scratch, false, n);
+    program.begin(heap[type], type, scalars, 0);
+    for (let i = 0; i < n; i += BLOCK) finishBlock(program, heap[type], at + i, Math.min(BLOCK, n - i));
   }
 }
 
@@ -56,7 +78,7 @@ export class ProductStore {
     this.bias = bias === undefined ? 'none' : kernel.bias;
     this.#biasValues = bias === undefined || kernel.bias === 'none' ? NO_BIAS : toDoubles(heap, bias);
     if (program !== null) {
-      program.settle(type, scratch, false);
+      program.settle(type, scratch, false, sizeOf(out.shape));
       program.begin(heap[type], type, scalars, 0);
     }
   }
@@ -94,24 +116,25 @@ export class ProductStore {
     if (this.#type === 'f32')
       putFloat32(this.#heap.f32, at, values, from, n, this.#biasValues, this.bias, row, column);
     else putOther(this.#heap[this.#type], at, values, from, n, this.#biasValues, this.bias, row, column);
-    if (this.#program !== null) this.#finish(this.#program, at, n);
+    if (this.#program !== null) finishBlock(this.#program, this.#heap[this.#type], at, n);
     if (!direct) this.#move(this.#heap, n, to, step, at, 1);
   }
-
-  /** The epilogue, in place on `n` elements. */
-  #finish(program: Program, at: number, n: number): void {
-    const m = this.#heap[this.#type];
-    const { base, stride } = program;
-    for (const leaf of program.inputs) {
-      base[leaf.slot] = at;
-      stride[leaf.slot] = 1;
-    }
-    if (program.computed) {
-      base[program.result] = at;
-      program.run(program.varying, m, n);
-    } else if (program.level < 2) m.fill(m[base[program.result] as number] as number, at, at + n);
-  }
 }
+
+/** The epilogue, in place on `n` elements. */
+function finishBlock(program: Program, m: Cells, at: number, n: number): void {
+  const { base, stride } = program;
+  for (const leaf of program.inputs) {
+    base[leaf.slot] = at;
+    stride[leaf.slot] = 1;
+  }
+  if (program.computed) {
+    base[program.result] = at;
+    program.run(program.varying, m, n);
+  } else if (program.level < 2) m.fill(m[base[program.result] as number] as number, at, at + n);
+}
+
+const RELU = new Set([exprKey(e.max(e.input(0), 0)), exprKey(e.max(0, e.input(0)))]);
 
 const NO_BIAS = new Float64Array(0);
 

@@ -1,0 +1,710 @@
+// The tiled product in float32 (AssemblyScript). Both operands and the result are told by offset tables, so matrices, their transposes and a
+// convolution's patches are one thing:
+//   A(m, k) = f32 at a + aRows[m] + aDepth[k],  B(k, n) = f32 at b + bDepth[k] + bColumns[n],  C(m, n) = f32 at c + cRows[m] + cColumns[n]
+// Tables hold byte offsets (i32). Panels are packed to strips of 6 rows and 8 columns; a strip's micro-kernel keeps 6 × 8 sums in registers.
+// The sum of an element runs over blocks of `depth` whose size follows from K alone: the same whatever part of the result a call computes.
+// Compiled twice: with fused multiply-add (relaxed SIMD) and without.
+
+/** Rows and columns of a strip. */
+const MR = 6;
+const NR = 8;
+/** Depth, rows and columns of a block: the strip of B stays in the first-level cache, the panels (96 KiB and 512 KiB) in the second. */
+const KC = 256;
+const MC = 96;
+const NC = 512;
+
+/** Steps that a sum runs on before it is added to the one before: rounding errors grow with the steps of a run, not with the depth. */
+const CHUNK = 64;
+
+/** The fields of a product in memory, 4 bytes each. */
+const A = 0;
+const A_ROWS = 4;
+const A_DEPTH = 8;
+const B = 12;
+const B_DEPTH = 16;
+const B_COLUMNS = 20;
+const C = 24;
+const C_ROWS = 28;
+const C_COLUMNS = 32;
+const K = 36;
+/** Where the bias lies, and what it is: 0 none, 1 one a row, 2 one a column. */
+const BIAS = 40;
+const BIAS_KIND = 44;
+/** What is stored: 0 the sum, 1 the sum where it is positive (NaN stays), else 0. */
+const FINISH = 48;
+/** Whether C's values are added to. */
+const ADD = 52;
+
+/** Bytes of the working memory of a call: a strip's sums, then the panels, then what loads past their ends may touch. */
+const TILE_BYTES = 256;
+const A_BYTES = MC * KC * 4;
+export function workBytes(): i32 {
+  return TILE_BYTES + A_BYTES + NC * KC * 4 + 64;
+}
+
+// @ts-expect-error: decorator
+@inline
+function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+// @ts-expect-error: decorator
+@inline
+function entry(table: usize, i: i32): usize {
+  return load<u32>(table + (<usize>i << 2));
+}
+
+/** Whether the four offsets at `table` are those of neighbours. */
+// @ts-expect-error: decorator
+@inline
+function four(table: usize): bool {
+  const t = v128.load(table);
+  return i32x4.all_true(i32x4.eq(i32x4.sub(t, i32x4.splat(load<i32>(table))), i32x4(0, 4, 8, 12)));
+}
+
+/** The rows `m0 … m1` and columns `n0 … n1` of the product whose fields lie at `p`. */
+export function product(p: usize, m0: i32, m1: i32, n0: i32, n1: i32, work: usize): void {
+  const depthOfAll = load<i32>(p, K);
+  const blocks = (depthOfAll + KC - 1) / KC;
+  // blocks of equal size, so that none is thin
+  const step = blocks > 1 ? ((depthOfAll + blocks - 1) / blocks + 3) & ~3 : depthOfAll;
+  const panelA = work + TILE_BYTES;
+  const panelB = panelA + A_BYTES;
+  const bColumns = load<usize>(p, B_COLUMNS);
+  for (let j = n0; j < n1; j += NC) {
+    const columns = min(NC, n1 - j);
+    let k = 0;
+    do {
+      const depth = min(step, depthOfAll - k);
+      const stripA = depth * MR * 4;
+      const stripB = depth * NR * 4;
+      for (let c = 0, to = panelB; c < columns; c += NR, to += stripB)
+        packColumns(p, to, bColumns + ((j + c) << 2), min(NR, columns - c), k, depth);
+      for (let i = m0; i < m1; i += MC) {
+        const rows = min(MC, m1 - i);
+        for (let r = 0, to = panelA; r < rows; r += MR, to += stripA) packRows(p, to, i + r, min(MR, rows - r), k, depth);
+        const first = k == 0 && load<i32>(p, ADD) == 0;
+        const last = k + depth >= depthOfAll;
+        for (let c = 0, fromB = panelB; c < columns; c += NR, fromB += stripB)
+          strip(p, panelA, fromB, i, rows, j + c, min(NR, columns - c), depth, first, last, work);
+      }
+      k += depth;
+    } while (k < depthOfAll);
+  }
+}
+
+/** One strip of B against the rows of a block. */
+function strip(
+  p: usize,
+  panelA: usize,
+  fromB: usize,
+  row: i32,
+  rows: i32,
+  column: i32,
+  columns: i32,
+  depth: i32,
+  first: bool,
+  last: bool,
+  work: usize,
+): void {
+  const cColumns = load<usize>(p, C_COLUMNS) + (<usize>column << 2);
+  const cRows = load<usize>(p, C_ROWS) + (<usize>row << 2);
+  const direct = columns == NR && four(cColumns) && four(cColumns + 16) && entry(cColumns, 4) - entry(cColumns, 0) == 16;
+  const c = load<usize>(p, C) + entry(cColumns, 0);
+  const kind = last ? load<i32>(p, BIAS_KIND) : 0;
+  const relu = last && load<i32>(p, FINISH) == 1;
+  const bias = load<usize>(p, BIAS);
+  let bias0 = f32x4.splat(0);
+  let bias1 = bias0;
+  if (kind == 2 && columns == NR) {
+    bias0 = v128.load(bias + (<usize>column << 2));
+    bias1 = v128.load(bias + (<usize>column << 2), 16);
+  }
+  for (let r = 0; r < rows; r += MR) {
+    const fromA = panelA + <usize>(r * depth * 4);
+    const count = min(MR, rows - r);
+    if (count > 4) kernel6(fromA, fromB, depth, work);
+    else if (count > 2) kernel4(fromA, fromB, depth, work);
+    else kernel2(fromA, fromB, depth, work);
+    if (direct) {
+      for (let q = 0, from = work; q < count; q++, from += NR * 4) {
+        const at = c + entry(cRows, r + q);
+        let x = v128.load(from);
+        let y = v128.load(from, 16);
+        if (!first) {
+          x = f32x4.add(v128.load(at), x);
+          y = f32x4.add(v128.load(at, 16), y);
+        }
+        if (kind == 1) {
+          const b = v128.load32_splat(bias + (<usize>(row + r + q) << 2));
+          x = f32x4.add(x, b);
+          y = f32x4.add(y, b);
+        } else if (kind == 2) {
+          x = f32x4.add(x, bias0);
+          y = f32x4.add(y, bias1);
+        }
+        if (relu) {
+          x = f32x4.max(x, f32x4.splat(0));
+          y = f32x4.max(y, f32x4.splat(0));
+        }
+        v128.store(at, x);
+        v128.store(at, y, 16);
+      }
+    } else {
+      for (let q = 0; q < count; q++) {
+        const at = load<usize>(p, C) + entry(cRows, r + q);
+        for (let j = 0; j < columns; j++) {
+          const to = at + entry(cColumns, j);
+          let x = load<f32>(work + <usize>((q * NR + j) << 2));
+          if (!first) x = load<f32>(to) + x;
+          if (kind == 1) x += load<f32>(bias + (<usize>(row + r + q) << 2));
+          else if (kind == 2) x += load<f32>(bias + (<usize>(column + j) << 2));
+          if (relu) x = max<f32>(x, 0);
+          store<f32>(to, x);
+        }
+      }
+    }
+  }
+}
+
+/** 6 × 8 sums over `depth`, stored at `to` row by row. */
+function kernel6(a: usize, b: usize, depth: i32, to: usize): void {
+  let before = false;
+  do {
+    const end = b + (<usize>min(CHUNK, depth)) * (NR * 4);
+    let c00 = f32x4.splat(0);
+    let c01 = c00;
+    let c10 = c00;
+    let c11 = c00;
+    let c20 = c00;
+    let c21 = c00;
+    let c30 = c00;
+    let c31 = c00;
+    let c40 = c00;
+    let c41 = c00;
+    let c50 = c00;
+    let c51 = c00;
+    for (; b < end; a += MR * 4, b += NR * 4) {
+      const b0 = v128.load(b);
+      const b1 = v128.load(b, 16);
+      let x = v128.load32_splat(a);
+      c00 = madd(x, b0, c00);
+      c01 = madd(x, b1, c01);
+      x = v128.load32_splat(a, 4);
+      c10 = madd(x, b0, c10);
+      c11 = madd(x, b1, c11);
+      x = v128.load32_splat(a, 8);
+      c20 = madd(x, b0, c20);
+      c21 = madd(x, b1, c21);
+      x = v128.load32_splat(a, 12);
+      c30 = madd(x, b0, c30);
+      c31 = madd(x, b1, c31);
+      x = v128.load32_splat(a, 16);
+      c40 = madd(x, b0, c40);
+      c41 = madd(x, b1, c41);
+      x = v128.load32_splat(a, 20);
+      c50 = madd(x, b0, c50);
+      c51 = madd(x, b1, c51);
+    }
+    if (before) {
+      c00 = f32x4.add(v128.load(to), c00);
+      c01 = f32x4.add(v128.load(to, 16), c01);
+      c10 = f32x4.add(v128.load(to, 32), c10);
+      c11 = f32x4.add(v128.load(to, 48), c11);
+      c20 = f32x4.add(v128.load(to, 64), c20);
+      c21 = f32x4.add(v128.load(to, 80), c21);
+      c30 = f32x4.add(v128.load(to, 96), c30);
+      c31 = f32x4.add(v128.load(to, 112), c31);
+      c40 = f32x4.add(v128.load(to, 128), c40);
+      c41 = f32x4.add(v128.load(to, 144), c41);
+      c50 = f32x4.add(v128.load(to, 160), c50);
+      c51 = f32x4.add(v128.load(to, 176), c51);
+    }
+    v128.store(to, c00);
+    v128.store(to, c01, 16);
+    v128.store(to, c10, 32);
+    v128.store(to, c11, 48);
+    v128.store(to, c20, 64);
+    v128.store(to, c21, 80);
+    v128.store(to, c30, 96);
+    v128.store(to, c31, 112);
+    v128.store(to, c40, 128);
+    v128.store(to, c41, 144);
+    v128.store(to, c50, 160);
+    v128.store(to, c51, 176);
+    before = true;
+    depth -= CHUNK;
+  } while (depth > 0);
+}
+
+/** The first four rows of a strip. */
+function kernel4(a: usize, b: usize, depth: i32, to: usize): void {
+  let before = false;
+  do {
+    const end = b + (<usize>min(CHUNK, depth)) * (NR * 4);
+    let c00 = f32x4.splat(0);
+    let c01 = c00;
+    let c10 = c00;
+    let c11 = c00;
+    let c20 = c00;
+    let c21 = c00;
+    let c30 = c00;
+    let c31 = c00;
+    for (; b < end; a += MR * 4, b += NR * 4) {
+      const b0 = v128.load(b);
+      const b1 = v128.load(b, 16);
+      let x = v128.load32_splat(a);
+      c00 = madd(x, b0, c00);
+      c01 = madd(x, b1, c01);
+      x = v128.load32_splat(a, 4);
+      c10 = madd(x, b0, c10);
+      c11 = madd(x, b1, c11);
+      x = v128.load32_splat(a, 8);
+      c20 = madd(x, b0, c20);
+      c21 = madd(x, b1, c21);
+      x = v128.load32_splat(a, 12);
+      c30 = madd(x, b0, c30);
+      c31 = madd(x, b1, c31);
+    }
+    if (before) {
+      c00 = f32x4.add(v128.load(to), c00);
+      c01 = f32x4.add(v128.load(to, 16), c01);
+      c10 = f32x4.add(v128.load(to, 32), c10);
+      c11 = f32x4.add(v128.load(to, 48), c11);
+      c20 = f32x4.add(v128.load(to, 64), c20);
+      c21 = f32x4.add(v128.load(to, 80), c21);
+      c30 = f32x4.add(v128.load(to, 96), c30);
+      c31 = f32x4.add(v128.load(to, 112), c31);
+    }
+    v128.store(to, c00);
+    v128.store(to, c01, 16);
+    v128.store(to, c10, 32);
+    v128.store(to, c11, 48);
+    v128.store(to, c20, 64);
+    v128.store(to, c21, 80);
+    v128.store(to, c30, 96);
+    v128.store(to, c31, 112);
+    before = true;
+    depth -= CHUNK;
+  } while (depth > 0);
+}
+
+/** The first two rows of a strip. */
+function kernel2(a: usize, b: usize, depth: i32, to: usize): void {
+  let before = false;
+  do {
+    const end = b + (<usize>min(CHUNK, depth)) * (NR * 4);
+    let c00 = f32x4.splat(0);
+    let c01 = c00;
+    let c10 = c00;
+    let c11 = c00;
+    for (; b < end; a += MR * 4, b += NR * 4) {
+      const b0 = v128.load(b);
+      const b1 = v128.load(b, 16);
+      let x = v128.load32_splat(a);
+      c00 = madd(x, b0, c00);
+      c01 = madd(x, b1, c01);
+      x = v128.load32_splat(a, 4);
+      c10 = madd(x, b0, c10);
+      c11 = madd(x, b1, c11);
+    }
+    if (before) {
+      c00 = f32x4.add(v128.load(to), c00);
+      c01 = f32x4.add(v128.load(to, 16), c01);
+      c10 = f32x4.add(v128.load(to, 32), c10);
+      c11 = f32x4.add(v128.load(to, 48), c11);
+    }
+    v128.store(to, c00);
+    v128.store(to, c01, 16);
+    v128.store(to, c10, 32);
+    v128.store(to, c11, 48);
+    before = true;
+    depth -= CHUNK;
+  } while (depth > 0);
+}
+
+/** Packs `count` rows of A from `row` on; what stands in the strip's other rows is never looked at. */
+function packRows(p: usize, to: usize, row: i32, count: i32, k0: i32, depth: i32): void {
+  const rows = load<usize>(p, A_ROWS) + (<usize>row << 2);
+  const a = load<usize>(p, A);
+  const p0 = a + entry(rows, 0);
+  const p1 = a + entry(rows, min(1, count - 1));
+  const p2 = a + entry(rows, min(2, count - 1));
+  const p3 = a + entry(rows, min(3, count - 1));
+  const p4 = a + entry(rows, min(4, count - 1));
+  const p5 = a + entry(rows, min(5, count - 1));
+  let table = load<usize>(p, A_DEPTH) + (<usize>k0 << 2);
+  let k = 0;
+  if (count == MR && p3 - p0 == 12 && p5 - p0 == 20 && p4 - p0 == 16 && p1 - p0 == 4) {
+    for (; k < depth; k++, to += MR * 4, table += 4) {
+      const from = p0 + load<u32>(table);
+      v128.store(to, v128.load(from));
+      store<u64>(to, load<u64>(from, 16), 16);
+    }
+    return;
+  }
+  for (; k + 4 <= depth; k += 4, table += 16) {
+    if (!four(table)) {
+      for (let q = 0; q < 4; q++, to += MR * 4) one6(to, load<u32>(table + (<usize>q << 2)), p0, p1, p2, p3, p4, p5);
+      continue;
+    }
+    const o = load<u32>(table);
+    const x0 = v128.load(p0 + o);
+    const x1 = v128.load(p1 + o);
+    const x2 = v128.load(p2 + o);
+    const x3 = v128.load(p3 + o);
+    const x4 = v128.load(p4 + o);
+    const x5 = v128.load(p5 + o);
+    const l01 = v128.shuffle<f32>(x0, x1, 0, 4, 1, 5);
+    const h01 = v128.shuffle<f32>(x0, x1, 2, 6, 3, 7);
+    const l23 = v128.shuffle<f32>(x2, x3, 0, 4, 1, 5);
+    const h23 = v128.shuffle<f32>(x2, x3, 2, 6, 3, 7);
+    const l45 = v128.shuffle<f32>(x4, x5, 0, 4, 1, 5);
+    const h45 = v128.shuffle<f32>(x4, x5, 2, 6, 3, 7);
+    v128.store(to, v128.shuffle<f32>(l01, l23, 0, 1, 4, 5));
+    v128.store64_lane(to, l45, 0, 16);
+    v128.store(to, v128.shuffle<f32>(l01, l23, 2, 3, 6, 7), 24);
+    v128.store64_lane(to, l45, 1, 40);
+    v128.store(to, v128.shuffle<f32>(h01, h23, 0, 1, 4, 5), 48);
+    v128.store64_lane(to, h45, 0, 64);
+    v128.store(to, v128.shuffle<f32>(h01, h23, 2, 3, 6, 7), 72);
+    v128.store64_lane(to, h45, 1, 88);
+    to += MR * 16;
+  }
+  for (; k < depth; k++, to += MR * 4, table += 4) one6(to, load<u32>(table), p0, p1, p2, p3, p4, p5);
+}
+
+// @ts-expect-error: decorator
+@inline
+function one6(to: usize, o: usize, p0: usize, p1: usize, p2: usize, p3: usize, p4: usize, p5: usize): void {
+  store<u32>(to, load<u32>(p0 + o));
+  store<u32>(to, load<u32>(p1 + o), 4);
+  store<u32>(to, load<u32>(p2 + o), 8);
+  store<u32>(to, load<u32>(p3 + o), 12);
+  store<u32>(to, load<u32>(p4 + o), 16);
+  store<u32>(to, load<u32>(p5 + o), 20);
+}
+
+/** Packs `count` columns of B, whose offsets begin at `columns`. */
+function packColumns(p: usize, to: usize, columns: usize, count: i32, k0: i32, depth: i32): void {
+  const b = load<usize>(p, B);
+  const p0 = b + entry(columns, 0);
+  const p1 = b + entry(columns, min(1, count - 1));
+  const p2 = b + entry(columns, min(2, count - 1));
+  const p3 = b + entry(columns, min(3, count - 1));
+  const p4 = b + entry(columns, min(4, count - 1));
+  const p5 = b + entry(columns, min(5, count - 1));
+  const p6 = b + entry(columns, min(6, count - 1));
+  const p7 = b + entry(columns, min(7, count - 1));
+  let table = load<usize>(p, B_DEPTH) + (<usize>k0 << 2);
+  const end = to + <usize>(depth * NR * 4);
+  if (count == NR && four(columns) && four(columns + 16)) {
+    for (; to < end; to += NR * 4, table += 4) {
+      const o = load<u32>(table);
+      v128.store(to, v128.load(p0 + o));
+      v128.store(to, v128.load(p4 + o), 16);
+    }
+    return;
+  }
+  if (count == NR && p7 - p0 != 28 && bridged(to, end, table, p0, p1, p2, p3, p4, p5, p6, p7)) return;
+  let k = 0;
+  for (; k + 4 <= depth; k += 4, table += 16) {
+    if (!four(table)) {
+      for (let q = 0; q < 4; q++, to += NR * 4)
+        one8(to, load<u32>(table + (<usize>q << 2)), p0, p1, p2, p3, p4, p5, p6, p7);
+      continue;
+    }
+    const o = load<u32>(table);
+    transpose4(to, v128.load(p0 + o), v128.load(p1 + o), v128.load(p2 + o), v128.load(p3 + o));
+    transpose4(to + 16, v128.load(p4 + o), v128.load(p5 + o), v128.load(p6 + o), v128.load(p7 + o));
+    to += NR * 16;
+  }
+  for (; k < depth; k++, to += NR * 4, table += 4) one8(to, load<u32>(table), p0, p1, p2, p3, p4, p5, p6, p7);
+}
+
+/**
+ * A strip that crosses the end of a row of pixels once: two runs of neighbours, of which the second overwrites what the first's loads brought
+ * too much. Returns false where the strip is not of that form.
+ */
+// @ts-expect-error: decorator
+@inline
+function bridged(
+  to: usize,
+  end: usize,
+  table: usize,
+  p0: usize,
+  p1: usize,
+  p2: usize,
+  p3: usize,
+  p4: usize,
+  p5: usize,
+  p6: usize,
+  p7: usize,
+): bool {
+  const breaks =
+    i32(p1 - p0 != 4) + i32(p2 - p1 != 4) + i32(p3 - p2 != 4) + i32(p4 - p3 != 4) + i32(p5 - p4 != 4) + i32(p6 - p5 != 4) + i32(p7 - p6 != 4);
+  if (breaks != 1) return false;
+  // the lane at which the second run begins, and the address of that lane
+  const lane =
+    p1 - p0 != 4 ? 1 : p2 - p1 != 4 ? 2 : p3 - p2 != 4 ? 3 : p4 - p3 != 4 ? 4 : p5 - p4 != 4 ? 5 : p6 - p5 != 4 ? 6 : 7;
+  const second = lane == 1 ? p1 : lane == 2 ? p2 : lane == 3 ? p3 : lane == 4 ? p4 : lane == 5 ? p5 : lane == 6 ? p6 : p7;
+  if (lane <= 4) {
+    // 1 to 4 lanes of the first run; of the second, whose last four lanes are stored last
+    const at = <usize>(lane << 2);
+    for (; to < end; to += NR * 4, table += 4) {
+      const o = load<u32>(table);
+      v128.store(to, v128.load(p0 + o));
+      v128.store(to + at, v128.load(second + o));
+      v128.store(to, v128.load(p7 + o - 12), 16);
+    }
+  } else {
+    // the second run is short: its lanes are taken one by one
+    const at = <usize>(lane << 2);
+    for (; to < end; to += NR * 4, table += 4) {
+      const o = load<u32>(table);
+      v128.store(to, v128.load(p0 + o));
+      v128.store(to + at - 16, v128.load(p0 + o + at - 16));
+      if (lane == 5) {
+        store<u32>(to, load<u32>(second + o), 20);
+        store<u64>(to, load<u64>(second + o + 4), 24);
+      } else if (lane == 6) store<u64>(to, load<u64>(second + o), 24);
+      else store<u32>(to, load<u32>(second + o), 28);
+    }
+  }
+  return true;
+}
+
+// @ts-expect-error: decorator
+@inline
+function transpose4(to: usize, x0: v128, x1: v128, x2: v128, x3: v128): void {
+  const l01 = v128.shuffle<f32>(x0, x1, 0, 4, 1, 5);
+  const h01 = v128.shuffle<f32>(x0, x1, 2, 6, 3, 7);
+  const l23 = v128.shuffle<f32>(x2, x3, 0, 4, 1, 5);
+  const h23 = v128.shuffle<f32>(x2, x3, 2, 6, 3, 7);
+  v128.store(to, v128.shuffle<f32>(l01, l23, 0, 1, 4, 5));
+  v128.store(to, v128.shuffle<f32>(l01, l23, 2, 3, 6, 7), 32);
+  v128.store(to, v128.shuffle<f32>(h01, h23, 0, 1, 4, 5), 64);
+  v128.store(to, v128.shuffle<f32>(h01, h23, 2, 3, 6, 7), 96);
+}
+
+// @ts-expect-error: decorator
+@inline
+function one8(
+  to: usize,
+  o: usize,
+  p0: usize,
+  p1: usize,
+  p2: usize,
+  p3: usize,
+  p4: usize,
+  p5: usize,
+  p6: usize,
+  p7: usize,
+): void {
+  store<u32>(to, load<u32>(p0 + o));
+  store<u32>(to, load<u32>(p1 + o), 4);
+  store<u32>(to, load<u32>(p2 + o), 8);
+  store<u32>(to, load<u32>(p3 + o), 12);
+  store<u32>(to, load<u32>(p4 + o), 16);
+  store<u32>(to, load<u32>(p5 + o), 20);
+  store<u32>(to, load<u32>(p6 + o), 24);
+  store<u32>(to, load<u32>(p7 + o), 28);
+}
+
+/** Writes n0·n1·n2·n3 offsets: Σ index·step, the last index fastest, all from `start` on. */
+export function offsets(
+  to: usize,
+  start: i32,
+  n0: i32,
+  s0: i32,
+  n1: i32,
+  s1: i32,
+  n2: i32,
+  s2: i32,
+  n3: i32,
+  s3: i32,
+): void {
+  for (let i = 0; i < n0; i++, start += s0)
+    for (let j = 0, y = start; j < n1; j++, y += s1)
+      for (let k = 0, z = y; k < n2; k++, z += s2)
+        for (let l = 0, x = z; l < n3; l++, x += s3, to += 4) store<i32>(to, x);
+}
+
+/** Copies `planes` boxes of depth × height × width float32 into boxes of zeros: `before` elements lie before, `wide` after one another. */
+export function surround(
+  from: usize,
+  to: usize,
+  planes: i32,
+  depth: i32,
+  height: i32,
+  width: i32,
+  wideDepth: i32,
+  wideHeight: i32,
+  wideWidth: i32,
+  beforeDepth: i32,
+  beforeHeight: i32,
+  beforeWidth: i32,
+): void {
+  memory.fill(to, 0, <usize>planes * wideDepth * wideHeight * wideWidth * 4);
+  const row = <usize>width << 2;
+  for (let p = 0; p < planes; p++)
+    for (let z = 0; z < depth; z++) {
+      let at = to + ((<usize>((p * wideDepth + beforeDepth + z) * wideHeight + beforeHeight) * wideWidth + beforeWidth) << 2);
+      for (let y = 0; y < height; y++, at += <usize>wideWidth << 2, from += row) {
+        let i: usize = 0;
+        for (; i + 16 <= row; i += 16) v128.store(at + i, v128.load(from + i));
+        for (; i < row; i += 4) store<u32>(at + i, load<u32>(from + i));
+      }
+    }
+}
+
+/** Σ a[i]·b[i] of neighbours, in sixteen partial sums. */
+export function dot(a: usize, b: usize, n: i32): f32 {
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  let i = 0;
+  for (; i + 16 <= n; i += 16, a += 64, b += 64) {
+    s0 = madd(v128.load(a), v128.load(b), s0);
+    s1 = madd(v128.load(a, 16), v128.load(b, 16), s1);
+    s2 = madd(v128.load(a, 32), v128.load(b, 32), s2);
+    s3 = madd(v128.load(a, 48), v128.load(b, 48), s3);
+  }
+  for (; i + 4 <= n; i += 4, a += 16, b += 16) s0 = madd(v128.load(a), v128.load(b), s0);
+  s0 = f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3));
+  let sum =
+    f32x4.extract_lane(s0, 0) + f32x4.extract_lane(s0, 1) + (f32x4.extract_lane(s0, 2) + f32x4.extract_lane(s0, 3));
+  for (; i < n; i++, a += 4, b += 4) sum += load<f32>(a) * load<f32>(b);
+  return sum;
+}
+
+/** c[j] = Σ a[k]·B[j, k] for the columns `n0 … n1` of a matrix whose columns are neighbours in memory (B transposed), `step` bytes apart. */
+export function dots(c: usize, a: usize, b: usize, step: usize, n0: i32, n1: i32, depth: i32): void {
+  for (let j = n0; j < n1; j++) store<f32>(c + (<usize>j << 2), dot(a, b + <usize>j * step, depth));
+}
+
+/** c[j] = Σ a[k·aStep]·B[k, j] for the columns `n0 … n1` of a matrix whose rows lie `step` bytes apart. */
+export function combine(c: usize, a: usize, aStep: usize, b: usize, step: usize, n0: i32, n1: i32, depth: i32): void {
+  let j = n0;
+  for (; j + 16 <= n1; j += 16) {
+    let s0 = f32x4.splat(0);
+    let s1 = s0;
+    let s2 = s0;
+    let s3 = s0;
+    let from = b + (<usize>j << 2);
+    let x = a;
+    for (let k = 0; k < depth; k++, from += step, x += aStep) {
+      const y = v128.load32_splat(x);
+      s0 = madd(y, v128.load(from), s0);
+      s1 = madd(y, v128.load(from, 16), s1);
+      s2 = madd(y, v128.load(from, 32), s2);
+      s3 = madd(y, v128.load(from, 48), s3);
+    }
+    const to = c + (<usize>j << 2);
+    v128.store(to, s0);
+    v128.store(to, s1, 16);
+    v128.store(to, s2, 32);
+    v128.store(to, s3, 48);
+  }
+  for (; j < n1; j++) {
+    let sum: f32 = 0;
+    let from = b + (<usize>j << 2);
+    let x = a;
+    for (let k = 0; k < depth; k++, from += step, x += aStep) sum += load<f32>(x) * load<f32>(from);
+    store<f32>(c + (<usize>j << 2), sum);
+  }
+}
+
+/** What a store does, on `n` sums of one row: a bias of the row (kind 1, its address) or of the columns (kind 2, the first one's), then `finish` as above. */
+export function complete(c: usize, n: i32, kind: i32, bias: usize, finish: i32): void {
+  for (let i = 0; i < n; i++, c += 4) {
+    let x = load<f32>(c);
+    if (kind == 1) x += load<f32>(bias);
+    else if (kind == 2) x += load<f32>(bias + (<usize>i << 2));
+    if (finish == 1) x = max<f32>(x, 0);
+    store<f32>(c, x);
+  }
+}
+
+/** Four outputs of a depthwise convolution: taps of one window row by row, `step` elements between outputs (1 or 2). */
+// @ts-ignore: decorator
+@inline
+function fourOutputs(at: usize, w: usize, kernelHeight: i32, kernelWidth: i32, down: usize, right: usize, step: i32): v128 {
+  let sum = f32x4.splat(0);
+  for (let y = 0; y < kernelHeight; y++, at += down) {
+    let from = at;
+    for (let x = 0; x < kernelWidth; x++, from += right, w += 4) {
+      const v = step == 1 ? v128.load(from) : v128.shuffle<f32>(v128.load(from), v128.load(from, 16), 0, 2, 4, 6);
+      sum = madd(v128.load32_splat(w), v, sum);
+    }
+  }
+  return sum;
+}
+
+/**
+ * A convolution with one channel of input to a group, over two axes, of planes that need no margins: (N, C) planes of `plane` bytes and `row` bytes a row
+ * give `perGroup` planes each. Bias (one a plane of the result) and `finish` as above.
+ */
+export function depthwise(
+  from: usize,
+  to: usize,
+  w: usize,
+  images: i32,
+  channels: i32,
+  perGroup: i32,
+  plane: usize,
+  row: usize,
+  outHeight: i32,
+  outWidth: i32,
+  kernelHeight: i32,
+  kernelWidth: i32,
+  strideHeight: i32,
+  strideWidth: i32,
+  dilateHeight: i32,
+  dilateWidth: i32,
+  kind: i32,
+  bias: usize,
+  finish: i32,
+): void {
+  const down = row * dilateHeight;
+  const right = <usize>dilateWidth << 2;
+  const step = <usize>strideWidth << 2;
+  const zero = f32x4.splat(0);
+  const weights = <usize>(kernelHeight * kernelWidth) << 2;
+  for (let n = 0; n < images; n++)
+    for (let c = 0; c < channels; c++, from += plane)
+      for (let q = 0; q < perGroup; q++) {
+        const o = c * perGroup + q;
+        const taps = w + weights * o;
+        const b: f32 = kind == 0 ? 0 : load<f32>(bias + (<usize>o << 2));
+        for (let y = 0; y < outHeight; y++, to += <usize>outWidth << 2) {
+          const line = from + row * (y * strideHeight);
+          let x = 0;
+          if (strideWidth <= 2 && outWidth >= 4) {
+            while (x < outWidth) {
+              // the last four overlap those before
+              const i = min(x, outWidth - 4);
+              let v = strideWidth == 1
+                ? fourOutputs(line + step * i, taps, kernelHeight, kernelWidth, down, right, 1)
+                : fourOutputs(line + step * i, taps, kernelHeight, kernelWidth, down, right, 2);
+              v = f32x4.add(v, f32x4.splat(b));
+              if (finish == 1) v = f32x4.max(v, zero);
+              v128.store(to + (<usize>i << 2), v);
+              x += 4;
+            }
+          } else {
+            for (; x < outWidth; x++) {
+              let sum: f32 = 0;
+              for (let i = 0, t = taps; i < kernelHeight; i++)
+                for (let j = 0; j < kernelWidth; j++, t += 4)
+                  sum += load<f32>(t) * load<f32>(line + step * x + down * i + right * j);
+              sum += b;
+              if (finish == 1) sum = max<f32>(sum, 0);
+              store<f32>(to + (<usize>x << 2), sum);
+            }
+          }
+        }
+      }
+}

@@ -1,0 +1,57 @@
+// What a thread does, in one function that needs nothing from outside it: it is the whole of worker.js, and where that file cannot be reached
+// its text starts a worker from a blob. The cells are explained in cells.ts.
+import type { Start } from './cells.ts';
+
+interface Port {
+  postMessage(message: string): void;
+  on?(event: 'message', listener: (data: Start) => void): void;
+  onmessage?: ((event: { readonly data: Start }) => void) | null;
+}
+
+/** Waits for a `Start`, answers `ready`, and works until it is stopped. */
+export function serve(): void {
+  const scope = globalThis as unknown as {
+    process?: { getBuiltinModule?(name: string): { parentPort: Port | null } | undefined };
+  } & Port;
+  const port = scope.process?.getBuiltinModule?.('node:worker_threads')?.parentPort ?? scope;
+
+  const work = ({ module, memory, cells, work }: Start): void => {
+    const [CLAIM, DONE, WAKE, PARKED, STOP, FIELDS, ENDED] = [0, 1, 2, 3, 4, 5, 11];
+    /** A wake costs 30–65 µs, so a thread looks about for 0.2 ms before it sleeps. */
+    const SPIN = 0.2;
+    const cell = new Int32Array(memory.buffer, cells, 16);
+    const { product } = new WebAssembly.Instance(module, { env: { memory } }).exports as {
+      product(fields: number, m0: number, m1: number, n0: number, n1: number, work: number): void;
+    };
+    port.postMessage('ready');
+    let idleSince = 0;
+    for (let turn = 1; Atomics.load(cell, STOP) === 0; turn++) {
+      const seen = Atomics.load(cell, WAKE);
+      const claim = Atomics.load(cell, CLAIM);
+      const tile = claim & 0xffff;
+      if (tile < claim >>> 16) {
+        idleSince = 0;
+        if (Atomics.compareExchange(cell, CLAIM, claim, claim + 1) !== claim) continue;
+        // the job stays as it is while one of its tiles is claimed and not done
+        const [fields = 0, rows = 0, columns = 0, tileRows = 0, tileColumns = 0, across = 1] = cell.subarray(
+          FIELDS,
+          FIELDS + 6,
+        );
+        const m = Math.floor(tile / across) * tileRows;
+        const n = (tile % across) * tileColumns;
+        product(fields, m, Math.min(m + tileRows, rows), n, Math.min(n + tileColumns, columns), work);
+        Atomics.add(cell, DONE, 1);
+      } else if (idleSince === 0) idleSince = performance.now();
+      else if (turn % 32 === 0 && performance.now() - idleSince > SPIN) {
+        Atomics.add(cell, PARKED, 1);
+        Atomics.wait(cell, WAKE, seen);
+        Atomics.sub(cell, PARKED, 1);
+        idleSince = 0;
+      }
+    }
+    Atomics.add(cell, ENDED, 1);
+  };
+
+  if (port.on !== undefined) port.on('message', work);
+  else port.onmessage = (event) => work(event.data);
+}
