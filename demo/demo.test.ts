@@ -1,8 +1,8 @@
 // The parts of the demo that need no page: idx files, the order of the sheet, the score, the adapter's name.
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { nameOf, readWish } from './adapter.ts';
 import { dealtOrder, gunzip, joinPictures, parseIdx } from './data.ts';
-import { nameOf, readWish } from './devices.ts';
 import { Score } from './score.ts';
 
 function shipped(name: string): Uint8Array<ArrayBuffer> {

@@ -1,7 +1,8 @@
 // The page: fetches pictures and weights, opens a device, runs the network over the pictures and keeps the views up to date.
 import { type Context, cpu, DeviceLostError, type nn } from 'webgluon';
+import { gpuName, type Kind, readWish } from './adapter.ts';
 import { CLASSES, dealtOrder, fetchBytes, fetchPictures, type Pictures } from './data.ts';
-import { gpuName, type Kind, openDevice, readWish } from './devices.ts';
+import { openDevice } from './devices.ts';
 import { openLenet } from './lenet.ts';
 import source from './lenet.ts?raw';
 import { runAll, warmUp } from './run.ts';

@@ -44,9 +44,10 @@ export function formatCount(value: number): string {
 }
 
 /** `89.0 %`; a share below 0.05 % but not zero reads `< 0.1 %`. */
-export function formatShare(share: number): string {
-  if (share > 0 && share < 0.0005) return '< 0.1 %';
-  return `${(100 * share).toFixed(1)} %`;
+export function formatShare(share: number, digits = 1): string {
+  const least = 10 ** -digits;
+  if (share > 0 && 100 * share < least / 2) return `< ${least.toFixed(digits)} %`;
+  return `${(100 * share).toFixed(digits)} %`;
 }
 
 /** Resolves after the browser has had the chance to draw; at once in a tab that nobody sees, which draws nothing. */

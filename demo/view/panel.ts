@@ -1,21 +1,13 @@
 // The run: figures, progress, the switch between devices, and what went wrong.
-import type { Kind, Refusal } from '../devices.ts';
+import type { Kind } from '../adapter.ts';
+import type { Refusal } from '../devices.ts';
 import type { Score } from '../score.ts';
-import { byId, formatCount, formatShare, make } from './dom.ts';
+import { byId, formatCount, formatShare } from './dom.ts';
+import { Notice, type Warning } from './notice.ts';
 
 export interface PanelOptions {
   readonly onDevice: (kind: Kind) => void;
   readonly onAgain: () => void;
-}
-
-/** What went wrong: a headline, the explanation, the library's own words, and perhaps a way on. */
-export interface Warning {
-  readonly headline: string;
-  readonly text: string;
-  readonly detail?: string | undefined;
-  readonly action?: { readonly label: string; readonly run: () => void } | undefined;
-  /** A failure stands out more than the news that there is no GPU here. */
-  readonly failure?: boolean | undefined;
 }
 
 export class Panel {
@@ -25,7 +17,7 @@ export class Panel {
   readonly #rate = byId('rate', HTMLElement);
   readonly #progress = byId('progress', HTMLProgressElement);
   readonly #status = byId('status', HTMLParagraphElement);
-  readonly #notice = byId('notice', HTMLDivElement);
+  readonly #notice = new Notice();
   readonly #devices = byId('devices', HTMLFieldSetElement);
 
   constructor({ onDevice, onAgain }: PanelOptions) {
@@ -70,37 +62,15 @@ export class Panel {
   }
 
   clearNotice(): void {
-    this.#notice.hidden = true;
-    this.#notice.replaceChildren();
+    this.#notice.clear();
   }
 
-  warn({ headline, text, detail, action, failure = true }: Warning): void {
-    const title = make('strong', '', headline);
-    const parts: HTMLElement[] = [title, make('p', '', text)];
-    if (detail !== undefined) {
-      const words = make('details');
-      words.append(make('summary', '', 'In the library’s words'), make('code', '', detail));
-      parts.push(words);
-    }
-    if (action !== undefined) {
-      const button = make('button', '', action.label);
-      button.type = 'button';
-      button.addEventListener('click', action.run);
-      parts.push(button);
-    }
-    this.#notice.hidden = false;
-    this.#notice.classList.toggle('failure', failure);
-    this.#notice.replaceChildren(...parts);
+  warn(warning: Warning): void {
+    this.#notice.warn(warning);
   }
 
   /** There is no GPU to use; the CPU goes on. */
   refuse(refusal: Refusal, useSoftware: () => void): void {
-    this.warn({
-      headline: 'The CPU does the work.',
-      text: refusal.summary,
-      detail: refusal.detail,
-      action: refusal.software ? { label: 'Use the software adapter anyway', run: useSoftware } : undefined,
-      failure: false,
-    });
+    this.#notice.refuse(refusal, useSoftware);
   }
 }

@@ -28,6 +28,9 @@ interface Group {
   readonly reads: PendingRead[];
 }
 
+/** Milliseconds after an aborted mapping within which a lost device has told so. */
+const LOSS_TELLS_WITHIN = 200;
+
 export class Readback {
   readonly #device: GPUDevice;
   readonly #watch: FailureWatch;
@@ -109,6 +112,9 @@ export class Readback {
       this.#keep(group);
     } catch (cause) {
       await known;
+      // A device that goes away aborts its mappings some milliseconds before it says that it is lost.
+      for (let wait = 0; wait < LOSS_TELLS_WITHIN && this.#lost === undefined; wait += 10)
+        await new Promise((resolve) => setTimeout(resolve, 10));
       for (const read of group.reads) {
         const poison = poisonOf(read);
         this.#fail(
