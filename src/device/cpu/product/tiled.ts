@@ -8,47 +8,19 @@ import type { Pool } from '../threads/pool.ts';
 import { cut } from '../threads/pool.ts';
 import type { ProductExports } from '../wasm/load.ts';
 import { marginsOf } from './conv.ts';
+import type { Margins, Surrounded } from './convTables.ts';
+import { gridOf, isWide, keyOf, tapsOf, wideOf } from './convTables.ts';
 import type { ConvGeometry, Triple } from './patches.ts';
 import { volume } from './patches.ts';
+import type { Plan } from './plans.ts';
+import { Plans } from './plans.ts';
 
-/** Tables larger than this are made for one call; those kept are dropped together when they pass the second number. */
-const MOST_TABLE_BYTES = 2 ** 21;
-const MOST_KEPT_BYTES = 2 ** 23;
 /** Above this the images of a convolution are taken in parts, so that copies with zeros around them stay small. */
 const MOST_MARGIN_BYTES = 2 ** 26;
 /** Fields of a product in memory. */
 const FIELD_BYTES = 64;
 /** Rows of A up to which a product is not packed. */
 const THIN = 3;
-
-/** Elements of an index made of up to four nested ones: count and step in elements, from the slowest to the fastest. */
-type Nest = readonly (readonly [count: number, step: number])[];
-
-/** Byte offsets of a table's entries, and how many. */
-interface Table {
-  readonly at: number;
-  readonly count: number;
-}
-
-/** One product's tables. */
-interface Plan {
-  readonly aRows: Table;
-  readonly aDepth: Table;
-  readonly bDepth: Table;
-  readonly bColumns: Table;
-  readonly cRows: Table;
-  readonly cColumns: Table;
-}
-
-interface Shape {
-  readonly aRows: Nest;
-  readonly aDepth: Nest;
-  readonly bDepth: Nest;
-  readonly bDepthStart?: number;
-  readonly bColumns: Nest;
-  readonly cRows: Nest;
-  readonly cColumns: Nest;
-}
 
 /** What a store does: bias (byte offset) by row or column, and the rectifier. */
 export interface Finish {
@@ -59,17 +31,13 @@ export interface Finish {
 
 const KIND = { none: 0, m: 1, n: 2 } as const;
 
-const countOf = (nest: Nest): number => nest.reduce((n, [count]) => n * count, 1);
-
 export class TiledProduct {
   readonly #heap: Heap;
   readonly #allocator: Allocator;
   readonly #temporaries: Temporaries;
   #pool: Pool | null = null;
   readonly #moved: () => void;
-  readonly #plans = new Map<string, Plan>();
-  readonly #kept: { readonly at: number; readonly bytes: number }[] = [];
-  #keptBytes = 0;
+  readonly #plans: Plans;
   #fields = 0;
   #work = 0;
 
@@ -78,6 +46,7 @@ export class TiledProduct {
     this.#heap = heap;
     this.#allocator = allocator;
     this.#temporaries = temporaries;
+    this.#plans = new Plans(heap, allocator, temporaries);
     this.#moved = moved;
   }
 
@@ -122,7 +91,7 @@ export class TiledProduct {
     const key = `${transposeA ? 't' : 'n'}${transposeB ? 't' : 'n'}${M},${N},${K}`;
     const plan =
       this.#plans.get(key) ??
-      this.#plan(key, {
+      this.#plans.make(key, {
         aRows: [[M, transposeA ? 1 : K]],
         aDepth: [[K, transposeA ? M : 1]],
         bDepth: [[K, transposeB ? 1 : N]],
@@ -206,7 +175,7 @@ export class TiledProduct {
     const key = `c${keyOf(g)}`;
     const plan =
       this.#plans.get(key) ??
-      this.#plan(key, {
+      this.#plans.make(key, {
         aRows: [[outChannels, K]],
         aDepth: [[K, 1]],
         ...tapsOf(g, x, inChannels),
@@ -269,7 +238,7 @@ export class TiledProduct {
       const [z, y, x] = [axis(0), axis(1), axis(2)];
       const [, ey, ex] = dy.extents;
       const [, ky, kx] = g.k;
-      plan = this.#plan(
+      plan = this.#plans.make(
         key,
         {
           aRows: [[inChannels, kernelVolume]],
@@ -333,7 +302,7 @@ export class TiledProduct {
     let plan = this.#plans.get(key);
     if (plan === undefined) {
       const { bDepth, bDepthStart } = tapsOf(g, x, inChannels);
-      plan = this.#plan(
+      plan = this.#plans.make(
         key,
         {
           aRows: [[outChannels, pixels]],
@@ -386,61 +355,6 @@ export class TiledProduct {
     const at = this.#temporaries.take(planes * volume(wide) * 4);
     this.#kernel.surround(from, at, planes, ...extents, ...wide, ...before);
     return { at, extents: wide, before };
-  }
-
-  #plan(key: string, shape: Shape, starts: Starts = {}): Plan {
-    const names = ['aRows', 'aDepth', 'bDepth', 'bColumns', 'cRows', 'cColumns'] as const;
-    const counts = names.map((name) => countOf(shape[name]));
-    // a little more, for loads of four entries
-    const bytes = counts.reduce((sum, n) => sum + n * 4, 64);
-    const keep = bytes <= MOST_TABLE_BYTES;
-    if (keep && this.#keptBytes + bytes > MOST_KEPT_BYTES) this.#drop();
-    let at = keep ? this.#take(bytes) : this.#temporaries.take(bytes);
-    const tables = names.map((name, i): Table => {
-      const count = counts[i] as number;
-      const [n0, n1, n2, n3] = fourOf(shape[name]);
-      const start = (name === 'bDepth' ? (shape.bDepthStart ?? 0) : 0) + (starts[name] ?? 0);
-      this.#kernel.offsets(at, start * 4, ...n0, ...n1, ...n2, ...n3);
-      const table = { at, count };
-      at += count * 4;
-      return table;
-    });
-    const [aRows, aDepth, bDepth, bColumns, cRows, cColumns] = tables as [
-      Table,
-      Table,
-      Table,
-      Table,
-      Table,
-      Table,
-    ];
-    const plan = { aRows, aDepth, bDepth, bColumns, cRows, cColumns };
-    if (keep) this.#plans.set(key, plan);
-    return plan;
-  }
-
-  #take(bytes: number): number {
-    let at = this.#allocator.alloc(bytes);
-    if (at < 0 && this.#kept.length > 0) {
-      this.#drop();
-      at = this.#allocator.alloc(bytes);
-    }
-    if (at < 0)
-      throw new OutOfMemoryError(
-        `expected ${bytes} bytes of working memory, received none. Free some arrays.`,
-        {
-          op: this.#temporaries.op,
-        },
-      );
-    this.#kept.push({ at, bytes });
-    this.#keptBytes += bytes;
-    return at;
-  }
-
-  #drop(): void {
-    for (const { at, bytes } of this.#kept) this.#allocator.free(at, bytes);
-    this.#kept.length = 0;
-    this.#keptBytes = 0;
-    this.#plans.clear();
   }
 
   #run(plan: Plan, a: number, b: number, c: number, finish: Finish, add: boolean): void {
@@ -500,9 +414,6 @@ export class TiledProduct {
   }
 }
 
-/** Where tables begin, in elements. */
-type Starts = { readonly [K in keyof Plan]?: number };
-
 interface Residue {
   readonly count: number;
   readonly k0: number;
@@ -512,70 +423,8 @@ interface Residue {
   readonly extent: number;
 }
 
-type Margins = ReturnType<typeof marginsOf>;
-
-/** Boxes that patches are read from: where (bytes), their extents, and how many zeros lie before along each axis. */
-interface Surrounded {
-  readonly at: number;
-  readonly extents: Triple;
-  readonly before: Triple;
-}
-
 const NOTHING: Finish = { bias: 0, kind: 'none', relu: false };
 
 function moved(finish: Finish, channels: number): Finish {
   return finish.kind === 'm' && channels > 0 ? { ...finish, bias: finish.bias + channels * 4 } : finish;
-}
-
-const isWide = ({ before, after }: Margins): boolean => before.some((n) => n > 0) || after.some((n) => n > 0);
-
-function wideOf({ before, extents, after }: Margins): Triple {
-  return [
-    before[0] + extents[0] + after[0],
-    before[1] + extents[1] + after[1],
-    before[2] + extents[2] + after[2],
-  ];
-}
-
-function keyOf(g: ConvGeometry): string {
-  return `${g.N},${g.C},${g.O},${g.groups},${g.i},${g.o},${g.k},${g.s},${g.d},${g.p}`;
-}
-
-/** Taps of a convolution: channels, and the kernel's places in each. */
-function tapsOf(
-  g: ConvGeometry,
-  x: Surrounded,
-  channels: number,
-): { readonly bDepth: Nest; readonly bDepthStart: number } {
-  const [, ey, ex] = x.extents;
-  const first = ([0, 1, 2] as const).map((a) => x.before[a] - g.p[a]);
-  return {
-    bDepth: [
-      [channels, volume(x.extents)],
-      [g.k[0], g.d[0] * ey * ex],
-      [g.k[1], g.d[1] * ex],
-      [g.k[2], g.d[2]],
-    ],
-    bDepthStart: ((first[0] ?? 0) * ey + (first[1] ?? 0)) * ex + (first[2] ?? 0),
-  };
-}
-
-/** Output pixels of a convolution: images, and the grid in each. */
-function gridOf(g: ConvGeometry, x: Surrounded, channels: number): Nest {
-  const [, ey, ex] = x.extents;
-  return [
-    [g.N, channels * volume(x.extents)],
-    [g.o[0], g.s[0] * ey * ex],
-    [g.o[1], g.s[1] * ex],
-    [g.o[2], g.s[2]],
-  ];
-}
-
-type Level = readonly [count: number, step: number];
-
-/** Four levels, in bytes. */
-function fourOf(nest: Nest): [Level, Level, Level, Level] {
-  const levels: Level[] = [...Array.from({ length: 4 - nest.length }, (): Level => [1, 0])];
-  for (const [count, step] of nest) levels.push([count, step * 4]);
-  return levels as [Level, Level, Level, Level];
 }

@@ -84,7 +84,10 @@ function moduleOf(name: Name, shared = false): WebAssembly.Module | null {
   const key = shared ? `${name} shared` : name;
   let module = modules.get(key);
   if (module === undefined) {
-    const bytes = Uint8Array.from(atob(TEXTS[name]), (c) => c.charCodeAt(0));
+    const text = TEXTS[name];
+    const bytes = Uint8Array.from({ length: text.length / 2 }, (_, i) =>
+      Number.parseInt(text.slice(2 * i, 2 * i + 2), 16),
+    );
     if (shared) markShared(bytes);
     try {
       module = WebAssembly.validate(bytes) ? new WebAssembly.Module(bytes) : null;
@@ -108,7 +111,7 @@ function markShared(bytes: Uint8Array): void {
 }
 
 /** The best form that this machine runs. */
-export function bestSimd(): Simd {
+function bestSimd(): Simd {
   if (moduleOf('vector') === null) return 'none';
   return moduleOf('relaxed') !== null ? 'relaxed' : moduleOf('plain') !== null ? 'plain' : 'none';
 }
