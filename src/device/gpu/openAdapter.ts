@@ -27,9 +27,8 @@ function unavailable(received: string, advice: string, cause?: unknown): GpuUnav
   });
 }
 
-async function importNodeGpu(): Promise<GPU> {
-  // Named through a variable, so that no bundler follows it into a page's build.
-  const name = 'webgpu';
+// The name is a default argument: bundlers fold constants into "import('webgpu')", which a page cannot resolve, but not arguments.
+async function importNodeGpu(name = 'webgpu'): Promise<GPU> {
   let dawn: { create(flags: string[]): GPU };
   try {
     dawn = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as typeof dawn;
