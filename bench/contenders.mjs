@@ -1,0 +1,55 @@
+// Who runs: libraries, their backends, and the threads they are allowed. `threads` undefined: as many as the library takes by itself.
+
+const cpu = (library, backend, threads, more = {}) => ({
+  id: `${library} ${backend}${threads === undefined ? '' : ` ×${threads}`}${more.compiled ? ', compiled' : ''}`,
+  device: 'cpu',
+  library,
+  backend,
+  threads,
+  ...more,
+});
+
+const gpu = (library, backend, more = {}) => ({
+  id: `${library} ${backend}${more.compiled ? ', compiled' : ''}`,
+  device: 'gpu',
+  library,
+  backend,
+  ...more,
+});
+
+export const CONTENDERS = [
+  cpu('webgluon', 'cpu', 1),
+  cpu('webgluon', 'cpu', 2),
+  cpu('webgluon', 'cpu', 1, { compiled: true }),
+  cpu('webgluon', 'cpu', 2, { compiled: true }),
+  cpu('tfjs', 'cpu'),
+  cpu('tfjs', 'wasm', 1),
+  cpu('tfjs', 'wasm', 2),
+  cpu('ort', 'wasm', 1),
+  cpu('ort', 'wasm', 2),
+  cpu('jax', 'wasm', 1),
+  cpu('jax', 'wasm', 2),
+  gpu('webgluon', 'gpu'),
+  gpu('webgluon', 'gpu', { compiled: true }),
+  gpu('tfjs', 'webgpu'),
+  gpu('ort', 'webgpu'),
+  gpu('jax', 'webgpu'),
+];
+
+/** Node has no WebGPU but what webgluon opens itself, and one thread for those that make threads of web workers. */
+export const inNode = ({ library, device, threads }) =>
+  device === 'gpu'
+    ? library === 'webgluon'
+    : library === 'webgluon' || threads === undefined || threads === 1;
+
+/** Packages whose versions stand above the tables. */
+export const PACKAGES = [
+  '@tensorflow/tfjs',
+  '@tensorflow/tfjs-backend-wasm',
+  '@tensorflow/tfjs-backend-webgpu',
+  'onnxruntime-web',
+  '@jax-js/jax',
+];
+
+/** A software adapter's kernels say nothing of a GPU: only works marked so run on it. */
+export const isSoftware = (adapter) => /swiftshader|llvmpipe|lavapipe|software/i.test(adapter ?? '');

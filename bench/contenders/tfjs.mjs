@@ -1,0 +1,181 @@
+// TensorFlow.js as its guides use it: production mode, NHWC, fused operations where it has them, tf.tidy, optimizer.minimize. What it is given and gives is in
+// Gluon's layouts, put in its own and back outside the clock.
+import * as tf from '@tensorflow/tfjs';
+import { EPSILON, TRAINING } from '../works.mjs';
+
+/** (O, I, H, W) → (H, W, I, O). */
+const filter = ({ shape, data }) => tf.tidy(() => tf.transpose(tf.tensor(data, shape), [2, 3, 1, 0]));
+
+/** LeNet's parameters in its layouts: the first dense layer's inputs come as (height, width, channel) there. */
+function parametersOf(parameters) {
+  return parameters.map(({ shape, data }, i) =>
+    tf.tidy(() => {
+      const t = tf.tensor(data, shape);
+      if (shape.length === 4) return tf.transpose(t, [2, 3, 1, 0]);
+      if (i === 4) return t.reshape([120, 16, 5, 5]).transpose([2, 3, 1, 0]).reshape([400, 120]);
+      return shape.length === 2 ? t.transpose() : t;
+    }),
+  );
+}
+
+function lenet(x, p) {
+  const conv = (y, w, bias) =>
+    tf.maxPool(
+      tf.fused.conv2d({ x: y, filter: w, strides: 1, pad: 'valid', bias, activation: 'relu' }),
+      2,
+      2,
+      'valid',
+    );
+  const dense = (y, w, bias, activation) => tf.fused.matMul({ a: y, b: w, bias, activation });
+  let y = conv(conv(x, p[0], p[1]), p[2], p[3]);
+  y = dense(y.reshape([-1, 400]), p[4], p[5], 'relu');
+  return dense(dense(y, p[6], p[7], 'relu'), p[8], p[9], 'linear');
+}
+
+/** What a backend lacks, found by trying: the WebAssembly one has no gradients of convolution and pooling. */
+const LACKS = { wasm: { train: 'no gradients of convolution and pooling' } };
+
+/**
+ * @param {{ backend: 'wasm' | 'cpu' | 'webgpu', threads?: number, base: string }} options
+ */
+export async function open({ backend, threads, base }) {
+  tf.enableProdMode();
+  if (backend === 'wasm') {
+    const wasm = await import('@tensorflow/tfjs-backend-wasm');
+    if (base !== undefined) wasm.setWasmPaths(`${base}tfjs-wasm/`);
+    if (threads !== undefined) wasm.setThreadsCount(threads);
+  }
+  if (backend === 'webgpu') await import('@tensorflow/tfjs-backend-webgpu');
+  if (!(await tf.setBackend(backend))) return { missing: `no ${backend} backend here` };
+  await tf.ready();
+
+  const done =
+    backend === 'webgpu'
+      ? () => {
+          const own = tf.backend();
+          own.ensureCommandEncoderReady();
+          own.endComputePassEncoder();
+          own.submitQueue();
+          return own.queue.onSubmittedWorkDone();
+        }
+      : undefined;
+
+  /** A function of tensors; `back` puts a result into Gluon's layout. */
+  const simple = (tensors, call, back = (y) => y) => {
+    let last;
+    return {
+      run() {
+        last?.dispose();
+        last = call(...tensors);
+      },
+      wait: done,
+      async output() {
+        const y = tf.tidy(() => tf.clone(back(last)));
+        const values = await y.data();
+        y.dispose();
+        return values;
+      },
+      dispose: () => tf.dispose([...tensors, last].filter((t) => t !== undefined)),
+    };
+  };
+  const tensors = (inputs) => Object.values(inputs).map(({ shape, data }) => tf.tensor(data, shape));
+  const images = ({ shape, data }) => tf.tidy(() => tf.tensor(data, shape).transpose([0, 2, 3, 1]));
+
+  const kinds = {
+    matmul: (_, inputs) => simple(tensors(inputs), (a, b) => tf.matMul(a, b)),
+    conv({ stride, pad, depthwise }, { x, w }) {
+      const back = (y) => y.transpose([0, 3, 1, 2]);
+      const kernel = depthwise
+        ? tf.tidy(() => tf.tensor(w.data, w.shape).transpose([2, 3, 0, 1]))
+        : filter(w);
+      const call = depthwise
+        ? (a, b) => tf.depthwiseConv2d(a, b, stride, pad)
+        : (a, b) => tf.conv2d(a, b, stride, pad);
+      return simple([images(x), kernel], call, back);
+    },
+    add: (_, inputs) => simple(tensors(inputs), (x, y) => tf.add(x, y)),
+    sigmoid: (_, inputs) => simple(tensors(inputs), (x) => tf.sigmoid(x)),
+    softmax: (_, inputs) => simple(tensors(inputs), (x) => tf.softmax(x)),
+    // moments and batchNorm, as its own layer of that name does it
+    layerNorm: (_, inputs) =>
+      simple(tensors(inputs), (x, gamma, beta) =>
+        tf.tidy(() => {
+          const { mean, variance } = tf.moments(x, -1, true);
+          return x.sub(mean).mul(variance.add(EPSILON).rsqrt()).mul(gamma).add(beta);
+        }),
+      ),
+
+    lenet(_, { x, parameters }) {
+      const [input, p] = [images(x), parametersOf(parameters)];
+      let values;
+      return {
+        async run() {
+          const y = tf.tidy(() => lenet(input, p));
+          values = await y.data();
+          y.dispose();
+        },
+        output: async () => values,
+        dispose: () => tf.dispose([input, ...p]),
+      };
+    },
+
+    train({ batch }, { batches, parameters }) {
+      const p = parametersOf(parameters).map((t) => {
+        const variable = tf.variable(t);
+        t.dispose();
+        return variable;
+      });
+      const data = batches.map(({ x, labels }) => [
+        images({ shape: [batch, 1, 28, 28], data: x }),
+        tf.tidy(() => tf.oneHot(tf.tensor1d(labels, 'int32'), 10).toFloat()),
+      ]);
+      const optimizer = tf.train.sgd(TRAINING.rate);
+      let [count, cost] = [0];
+      return {
+        run() {
+          cost?.dispose();
+          const [x, y] = data[count++ % data.length];
+          cost = optimizer.minimize(() => tf.losses.softmaxCrossEntropy(y, lenet(x, p)), true, p);
+        },
+        wait: done,
+        loss: async () => (await cost.data())[0],
+        dispose() {
+          tf.dispose([...data.flat(), ...p, cost]);
+          optimizer.dispose();
+        },
+      };
+    },
+
+    op({ op }, inputs) {
+      const [a, b, m, n] = tensors(inputs);
+      const calls = {
+        add: () => tf.add(a, b),
+        scale: () => tf.mul(a, 3),
+        relu: () => tf.relu(a),
+        sum: () => tf.sum(a),
+        softmax: () => tf.softmax(m),
+        dot: () => tf.matMul(m, n),
+        transpose: () => tf.transpose(m),
+        reshape: () => tf.reshape(a, [4, 4]),
+        chain: () =>
+          tf.tidy(() => {
+            let y = a;
+            for (let i = 0; i < 32; i++) y = tf.relu(y.add(b).mul(0.5)).sub(1);
+            return y;
+          }),
+      };
+      const call = calls[op];
+      return {
+        run: () => call().dispose(),
+        wait: done,
+        dispose: () => tf.dispose([a, b, m, n]),
+      };
+    },
+  };
+
+  return {
+    version: tf.version_core,
+    lacks: (work) => LACKS[backend]?.[work.kind],
+    prepare: (work, inputs) => kinds[work.kind](work, inputs),
+  };
+}
