@@ -10,7 +10,6 @@ import { deviceOf } from '../device/registry.ts';
 import { readParams, writeParams } from '../formats/params.ts';
 import type { RawArray } from '../formats/raw.ts';
 import type { ByteProgress } from '../formats/reading.ts';
-import { readSafetensors, sniff, writeSafetensors } from '../formats/safetensors.ts';
 import { readSource, type Source } from '../formats/source.ts';
 import { checkOptions, suggest, wordArg } from '../ops/args.ts';
 import { arrayFromBytes } from '../ops/invoke.ts';
@@ -64,13 +63,14 @@ export async function saveArrays(
   const format = wordArg(op, { format: options.format }, 'format', ['params', 'safetensors'], 'params');
   const values = await Promise.all([...named.values()].map((parameter) => parameter.reduced()));
   const arrays = values.map(toRaw);
-  return format === 'params'
-    ? writeParams(arrays, [...named.keys()], op)
-    : writeSafetensors(arrays, [...named.keys()], {}, op);
+  if (format === 'params') return writeParams(arrays, [...named.keys()], op);
+  const { writeSafetensors } = await import('../formats/safetensors.ts');
+  return writeSafetensors(arrays, [...named.keys()], {}, op);
 }
 
 /** What a file holds, by name. */
-function readFile(bytes: Uint8Array<ArrayBuffer>, op: string): Map<string, RawArray> {
+async function readFile(bytes: Uint8Array<ArrayBuffer>, op: string): Promise<Map<string, RawArray>> {
+  const { readSafetensors, sniff } = await import('../formats/safetensors.ts');
   const { names, arrays } =
     sniff(bytes, op) === 'params' ? readParams(bytes, op) : readSafetensors(bytes, op);
   if (names.length !== arrays.length)
@@ -235,7 +235,7 @@ export async function loadArrays(
   const ignoreExtra = flag(options.ignoreExtra, 'ignoreExtra', op);
   const castDtype = flag(options.castDtype, 'castDtype', op);
   const bytes = await readSource(source, { op, signal: options.signal, onProgress: options.onProgress });
-  const file = withoutKind(renamed(readFile(bytes, op), options.rename, op));
+  const file = withoutKind(renamed(await readFile(bytes, op), options.rename, op));
   const naming = bestNaming(namings, file);
   checkNames(op, naming, file, allowMissing, ignoreExtra);
   const pairs: [string, Parameter, RawArray][] = [];

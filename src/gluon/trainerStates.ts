@@ -4,7 +4,6 @@ import type { NDArray } from '../array/ndarray.ts';
 import { LoadError } from '../core/errors.ts';
 import { asShape, sameShape, shapeText } from '../core/shape.ts';
 import type { RawArray } from '../formats/raw.ts';
-import { readSafetensors, writeSafetensors } from '../formats/safetensors.ts';
 import { type ReadOptions, readSource, type Source } from '../formats/source.ts';
 import { toRaw } from './files.ts';
 import { type HostArray, placeOn, readValues } from './hostArray.ts';
@@ -28,6 +27,7 @@ export async function writeStates(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const text = JSON.stringify(header);
   const values = await Promise.all([...arrays.values()].map((array) => readValues(array, op)));
+  const { writeSafetensors } = await import('../formats/safetensors.ts');
   return writeSafetensors(values.map(toRaw), [...arrays.keys()], { [KEY]: text }, op);
 }
 
@@ -50,6 +50,7 @@ export async function readStates(
   options: Pick<ReadOptions, 'signal' | 'onProgress'> = {},
 ): Promise<StateFile> {
   const bytes = await readSource(source, { ...options, op });
+  const { readSafetensors } = await import('../formats/safetensors.ts');
   const { names, arrays, metadata } = readSafetensors(bytes, op);
   const header = headerOf(metadata[KEY], op);
   if (header.optimizer !== wanted.optimizer)

@@ -8,7 +8,6 @@ import { type ReadOptions, readSource, type Source } from '../../formats/source.
 import { booleanArg, readArgs } from '../../ops/args.ts';
 import { placePixels, rgbaOf } from './canvas.ts';
 import { type Channels, fromRgba } from './convert.ts';
-import { decodePng, isPng } from './png.ts';
 
 /** Options of `imread`. */
 export interface ImreadOptions extends Omit<ReadOptions, 'op'> {
@@ -95,6 +94,8 @@ async function decode(
       bitmap.close();
     }
   }
+  // browsers decode by themselves: only Node needs this
+  const { decodePng, isPng } = await import('./png.ts');
   if (!isPng(bytes)) throw notAPicture(bytes, op);
   const { rgba, width, height } = await decodePng(bytes, op, signal);
   return fromRgba(rgba, width, height, channels);
