@@ -5,7 +5,9 @@ import { inputsOf, sampled, TRAINING } from './works.mjs';
 
 /** A sample lasts at least that long, in ms, so that the clock's grain and the wait at its end weigh little. */
 const SAMPLE_MS = 8;
-const WARM_MS = 400;
+const WARM_MS = 250;
+/** A run that takes longer, ms, is not warmed up further: it would only take time. */
+const SLOW_MS = 700;
 
 const OPENERS = {
   webgluon: () => import('./contenders/webgluon.mjs'),
@@ -42,6 +44,8 @@ export function makeHost() {
   let job;
   let work;
   let inner = 1;
+  /** Whether a single run takes very long. */
+  let slow = false;
 
   /** One sample: `inner` runs and the wait for the last; ms a run. */
   async function sample() {
@@ -62,13 +66,14 @@ export function makeHost() {
     if (work.kind === 'op') return undefined;
     inner = 1;
     if (work.kind !== 'train') {
-      await sample();
+      slow = (await sample()) > SLOW_MS;
       return pick(await job.output());
     }
     const losses = [];
     for (let i = 0; i < TRAINING.checked; i++) {
-      await sample();
+      slow = (await sample()) > SLOW_MS;
       losses.push(await job.loss());
+      if (slow && i >= 2) break;
     }
     return losses;
   }
@@ -85,9 +90,12 @@ export function makeHost() {
       };
     },
 
-    /** Makes a work's job, runs it until it is warm, and gives what is to be compared. */
+    /**
+     * Makes a work's job, runs it until it is warm, and gives what is to be compared with `expected`.
+     */
     async prepare(wanted, expected) {
       work = wanted;
+      slow = false;
       const lack = contender.lacks?.(work);
       if (lack !== undefined) return { lack };
       const begin = performance.now();
@@ -95,6 +103,7 @@ export function makeHost() {
       job = await contender.prepare(work, inputsOf(work), isRight);
       const values = await check();
       const first = performance.now() - begin;
+      if (slow) return { first, values, note: job.note, slow };
       if (work.kind === 'op') {
         inner = work.calls > 1 ? 4 : 256;
         const warm = performance.now();

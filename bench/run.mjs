@@ -32,10 +32,8 @@ const chosen = GROUPS.filter((name) => given[name]);
 const groups = new Set(chosen.length > 0 ? chosen : GROUPS);
 const rounds = Number(given.rounds ?? (given.quick ? 3 : 5));
 /** ms a contender works on in one round. */
-const BUDGET = given.quick ? 60 : 90;
+const BUDGET = given.quick ? 50 : 70;
 const MOST = 12;
-/** A work whose single run takes longer than that, ms, gets fewer rounds. */
-const SLOW = 700;
 
 const devices = new Set(given.cpu === given.gpu ? ['cpu', 'gpu'] : given.cpu ? ['cpu'] : ['gpu']);
 const wanted = (contender) =>
@@ -80,8 +78,8 @@ async function measureWork(work, open) {
   for (const contender of open) {
     if (contender.dead || (isSoftware(contender.adapter) && !work.software && !given.everywhere)) continue;
     try {
-      const { lack, first, values, note } = await contender.host.call('prepare', work, expected);
-      const result = { lack, note, first, samples: [] };
+      const { lack, first, values, note, slow } = await contender.host.call('prepare', work, expected);
+      const result = { lack, note, first, slow, samples: [] };
       results.set(contender.id, result);
       if (lack !== undefined) continue;
       if (expected !== undefined) {
@@ -97,7 +95,7 @@ async function measureWork(work, open) {
   for (let round = 0; round < rounds; round++)
     for (let i = 0; i < ready.length; i++) {
       const { contender, result } = ready[(i + round) % ready.length];
-      if (result.error !== undefined || (round > 1 && result.samples[0] > SLOW)) continue;
+      if (result.error !== undefined || (round > 1 && result.slow)) continue;
       try {
         await pause(15);
         result.samples.push(...(await contender.host.call('measure', BUDGET, MOST)));
@@ -148,9 +146,9 @@ async function measureStartups(place) {
         (given.only.length === 0 || given.only.some((part) => name.startsWith(part)))
       )
         rows.push({ what, name, samples: [] });
-  for (let round = 0; round < (given.quick ? 3 : 5); round++)
+  for (let round = 0; round < (given.quick ? 2 : 5); round++)
     for (const row of rows) {
-      if (row.error !== undefined || (round > 0 && row.samples[0] > 4000)) continue;
+      if (row.error !== undefined || (round > 1 && row.samples[0] > 2000)) continue;
       try {
         const { ms, loaded } = await place.start(row.what, row.name);
         row.bytes ??= await bytesOf(loaded);

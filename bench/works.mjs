@@ -97,7 +97,7 @@ export const conv = (
   };
 };
 
-const SIZES = { '1K': 2 ** 10, '64K': 2 ** 16, '1M': 2 ** 20, '4M': 2 ** 22 };
+const SIZES = { '1K': 2 ** 10, '1M': 2 ** 20, '4M': 2 ** 22 };
 
 /** Rows of 1024 values; `touched` is how many times the array goes through memory at least. */
 export const rows = (kind, label, touched, sizes = SIZES) =>

@@ -148,8 +148,14 @@ test('a run that was going when the page was left goes on by itself, to its end'
   });
   await expect.poll(async () => (await keptRun(page))?.training, { timeout: 10_000 }).toBe(true);
   await page.reload();
-  await expect(page.locator('#status')).toContainText(/^Resumed at step [\d,]+ on the CPU/);
-  const [, words = ''] = /step ([\d,]+)/.exec((await page.locator('#status').textContent()) ?? '') ?? [];
+  // one reading: the line soon tells of something else
+  let words = '';
+  const resumed = async (): Promise<string> => {
+    const text = (await page.locator('#status').textContent()) ?? '';
+    words ||= /^Resumed at step ([\d,]+) on the CPU/.exec(text)?.[1] ?? '';
+    return words;
+  };
+  await expect.poll(resumed, { intervals: [20] }).not.toBe('');
   expect(Number(words.replace(',', ''))).toBeGreaterThanOrEqual(20);
   await expectPhase(page, 'finished', wrong);
   await expect(page.locator('#accuracy')).toHaveText(/^9\d\.\d\d %$/);

@@ -58,7 +58,7 @@ function valueInfo(name, shape) {
  */
 function model({ nodes, inputs, outputs, constants = {} }) {
   const graph = join([
-    ...nodes.map(([operator, from, to, attributes = {}]) =>
+    ...nodes.map(([operator, from, to, attributes]) =>
       bytes(
         1,
         join([
@@ -66,7 +66,7 @@ function model({ nodes, inputs, outputs, constants = {} }) {
           text(2, to),
           text(3, to),
           text(4, operator),
-          ...Object.entries(attributes).map(([name, value]) => bytes(5, attribute(name, value))),
+          ...Object.entries(attributes ?? {}).map(([name, value]) => bytes(5, attribute(name, value))),
         ]),
       ),
     ),
@@ -137,7 +137,7 @@ export function operatorModel(work, inputs, repeat = 1) {
         // a layer's weights are constants of the model
         constants: { w: inputs.w },
         outputs: { y0: [batch, channels, out, out] },
-        nodes: [['Conv', ['x', 'w'], 'y0', attributes]],
+        nodes: chain('Conv', ['w'], attributes),
       });
     }
     case 'add':

@@ -32,8 +32,12 @@ function lenet(x, p) {
   return dense(dense(y, p[6], p[7], 'relu'), p[8], p[9], 'linear');
 }
 
-/** What a backend lacks, found by trying: the WebAssembly one has no gradients of convolution and pooling. */
-const LACKS = { wasm: { train: 'no gradients of convolution and pooling' } };
+/** What a backend does not do: the WebAssembly one has no gradients of convolution and pooling, plain JavaScript would take seconds a run. */
+function lack(backend, { kind, group, flops }) {
+  if (backend === 'wasm' && kind === 'train') return 'no gradients of convolution and pooling';
+  if (backend === 'cpu' && group !== 'training' && flops > 3e8) return 'seconds a run';
+  return undefined;
+}
 
 /**
  * @param {{ backend: 'wasm' | 'cpu' | 'webgpu', threads?: number, base: string }} options
@@ -175,7 +179,7 @@ export async function open({ backend, threads, base }) {
 
   return {
     version: tf.version_core,
-    lacks: (work) => LACKS[backend]?.[work.kind],
+    lacks: (work) => lack(backend, work),
     prepare: (work, inputs) => kinds[work.kind](work, inputs),
   };
 }
