@@ -54,6 +54,9 @@ test.each(optimizers)('%s %o: as on the CPU, eight parameters in three dispatche
 });
 
 test('a parameter that moved gets a new place, and nothing leaks', async () => {
+  // a device of its own: nets of the tests above may be collected at any time, and would count
+  await gpu().close();
+  await openGpu({ allowSoftware: true });
   const net = makeNet(gpu());
   const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: 0.1, momentum: 0.9 });
   const x = nd.ones([3, 4], { ctx: gpu() });
