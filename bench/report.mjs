@@ -17,7 +17,8 @@ export function text(value) {
   if (value >= 100) return value.toFixed(0);
   if (value >= 10) return value.toFixed(1);
   if (value >= 1) return value.toFixed(2);
-  return value.toFixed(3);
+  if (value >= 0.1) return value.toFixed(3);
+  return String(Number(value.toPrecision(2)));
 }
 
 const GROUPS = {
@@ -87,7 +88,15 @@ export function tables({ place, contenders, works, results }) {
           `| ${[work.name, ...columns.map((c) => cell(work, found.get(c.id))), ...against].join(' | ')} |`,
         );
       }
-      out.push('');
+      const notes = new Set(
+        shown.flatMap((work) =>
+          columns.map(({ id }) => {
+            const { note } = results.get(work.id).get(id) ?? {};
+            return note === undefined ? '' : `${id}, ${work.name}: ${note}.`;
+          }),
+        ),
+      );
+      out.push('', ...[...notes].filter(Boolean).flatMap((note) => [note, '']));
     }
   return out.join('\n');
 }

@@ -40,14 +40,13 @@ function lack(backend, { kind, group, flops }) {
 }
 
 /**
- * @param {{ backend: 'wasm' | 'cpu' | 'webgpu', threads?: number, base: string }} options
+ * @param {{ backend: 'wasm' | 'cpu' | 'webgpu', base: string }} options
  */
-export async function open({ backend, threads, base }) {
+export async function open({ backend, base }) {
   tf.enableProdMode();
   if (backend === 'wasm') {
     const wasm = await import('@tensorflow/tfjs-backend-wasm');
     if (base !== undefined) wasm.setWasmPaths(`${base}tfjs-wasm/`);
-    if (threads !== undefined) wasm.setThreadsCount(threads);
   }
   if (backend === 'webgpu') await import('@tensorflow/tfjs-backend-webgpu');
   if (!(await tf.setBackend(backend))) return { missing: `no ${backend} backend here` };
