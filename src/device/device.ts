@@ -2,6 +2,7 @@
 import type { DeviceLoss } from '../core/context.ts';
 import type { DType } from '../core/dtype.ts';
 import type { Kernel, Operand } from '../ir/kernel.ts';
+import type { Plan } from '../ir/plan.ts';
 import type { Storage } from '../ir/storage.ts';
 
 /** Part of a storage to read back. */
@@ -35,6 +36,42 @@ export interface DeviceStats {
   buffersCreated: number;
   bindGroupsCreated: number;
   pipelinesCreated: number;
+}
+
+export interface CompileOptions {
+  /** Keeps the slots between runs rather than giving them back after each. */
+  readonly staticAlloc: boolean;
+  /** For messages and profiles. */
+  readonly name: string;
+}
+
+/** What a program costs; what its replays do not change. */
+export interface ProgramStats {
+  /** Kernels a run encodes (on a CPU: calls of kernels), the prologue apart. */
+  readonly dispatches: number;
+  readonly prologue: number;
+  /** Slots of memory and their bytes in all: the peak of what a run needs besides inputs and outputs. */
+  readonly slots: number;
+  readonly slotBytes: number;
+  readonly runs: number;
+}
+
+/** A plan made ready to run again and again. */
+export interface Program {
+  /** Resolves when nothing is left to compile; a run before that compiles what it needs there and then. */
+  readonly ready: Promise<void>;
+  readonly stats: ProgramStats;
+  /**
+   * Runs once. Storages in the plan's order; an output that is written in place is the input's own storage. `refresh`: what the prologue depends on has changed.
+   * Makes no buffer and no bind group in the steady state, and a constant number of objects.
+   */
+  run(
+    inputs: readonly Storage[],
+    outputs: readonly Storage[],
+    scalars: readonly number[],
+    refresh: boolean,
+  ): void;
+  dispose(): void;
 }
 
 export interface Device {
@@ -76,6 +113,10 @@ export interface Device {
     dims: readonly number[],
     scalars: readonly number[],
   ): void;
+  /** Makes a plan ready to run. */
+  compile(plan: Plan, options: CompileOptions): Program;
+  /** Storage bindings of one kernel, outputs included: fusion stops there. */
+  readonly maxBindings: number;
   /** Starts the device's random generators anew. */
   seed(seed: number): void;
   /** Hands over what has been recorded, without waiting. */

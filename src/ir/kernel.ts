@@ -17,14 +17,18 @@ export interface Operand {
 /**
  * One expression per output element. Every input broadcasts (NumPy's rule) to the output's shape; the devices have fast paths for
  * inputs of the output's shape and of one element. An output may share its storage with an input of the same shape (in place).
- * Needs no `dims`. Elements are computed in the compute type of input `computeFrom` (−1: of the output); other inputs are converted to
+ * Elements are computed in the compute type of input `computeFrom` (−1: of the output); other inputs are converted to
  * it when loaded, the result is converted to the output's dtype when stored (see `conversions` below).
+ * `others` are the expressions of further outputs, of the first output's shape and dtype.
+ * `dims`: none; or [ndim, shape…, then for each input its offset and strides…], in elements: input k is read at offset + Σ c·stride for the place c in `shape`, which is
+ * the outputs' (transposed, sliced and broadcast loads); strides may be 0 or negative. Never in place then.
  */
 export interface ElementwiseKernel {
   readonly kind: 'elementwise';
   readonly key: string;
   readonly name: string;
   readonly expr: Expr;
+  readonly others: readonly Expr[];
   readonly inputs: number;
   readonly computeFrom: number;
 }
@@ -43,7 +47,7 @@ export interface Stage {
  * the other along l, each with the results of those before it; then `store` is evaluated: once per row (output o·inner + i) or, where `perElement`,
  * for every element (output (o·length + l)·inner + i).
  * `dims` = [outer, length, inner, then for each input its three element strides so, sl, si]: input k is read at o·so + l·sl + i·si.
- * In a perRow store, `input` leaves must not occur. An empty axis gives 0 for sum, 1 for prod, −∞ for max, ∞ for min.
+ * In a perRow store, `input` leaves are read at l = 0. An empty axis gives 0 for sum, 1 for prod, −∞ for max, ∞ for min.
  * A stage that is a max or min lets NaN through. Sums of float32 must be at least as accurate as pairwise summation.
  */
 export interface RowKernel {
@@ -61,12 +65,16 @@ export interface RowKernel {
  * The tiled product. Accumulates in float32 (float64 for float64, int32 for integers).
  * - `matmul`: C[b, m, n] = Σₖ A[b, m, k]·B[b, k, n]; `transposeA`: A is stored as (k, m), `transposeB`: B as (n, k).
  *   dims = [batch, M, N, K, aBatchStride, bBatchStride] (strides in elements, 0 repeats one matrix). Inputs A, B, then the bias.
+ *   Or 14 numbers, for matrices that lie inside larger arrays: [batch, M, N, K, aBatch, bBatch, inner, aInner, bInner, aRow, bRow, cBatch, cInner, cRow]: matrix β of A begins at
+ *   ⌊β / inner⌋·aBatch + (β mod inner)·aInner and its rows, as stored, are aRow elements apart; B and C likewise. The bias and the extras go by C's places in the plain order.
  * - convolutions over up to three spatial axes, NC[DHW], weight (O, C/groups, kD, kH, kW), cross-correlation:
  *   dims = [N, C, O, groups, iD, iH, iW, oD, oH, oW, kD, kH, kW, sD, sH, sW, dD, dH, dW, pD, pH, pW]
  *   (i: the side of C, o: the side of O; p: padding before; fewer axes: extents and strides 1, padding 0 in front).
  *   `conv`: y(N,O,o) from x(N,C,i), w, bias over O. `convGradData`: (N,C,i) from dy(N,O,o), w, bias over C; it is also the transposed
  *   convolution. `convGradWeight`: (O, C/groups, k) from dy(N,O,o), x(N,C,i).
- * Then the epilogue: bias (`m`: one per row = channel; `n`: one per column; the last input), then `epilogue` over input 0 = the sum.
+ * Then the epilogue: bias (`m`: one per row = channel; `n`: one per column; the input after A and B), then `epilogue` over input 0 = the sum and inputs 1, 2, … = the
+ * extras, which follow the bias and have the output's dtype: `full` has the output's shape, `m` one element per row (channel), `n` one per column, `one` one in all.
+ * `rowSum` (matmul with 6 dims, convGradWeight): a second output, float32, Σₖ A[m, k] for each row of the left operand, (batch·M) or (O): a bias's gradient beside its weight's.
  */
 export interface ProductKernel {
   readonly kind: 'product';
@@ -77,7 +85,12 @@ export interface ProductKernel {
   readonly transposeB: boolean;
   readonly bias: 'none' | 'm' | 'n';
   readonly epilogue: Expr | null;
+  readonly extras: readonly ExtraShape[];
+  readonly rowSum: boolean;
 }
+
+/** How an extra input of a product's epilogue lies beside the output. */
+export type ExtraShape = 'full' | 'm' | 'n' | 'one';
 
 /**
  * What is none of the above; `dims` as said at each name.
@@ -130,6 +143,8 @@ export interface CustomKernel {
   readonly kind: 'custom';
   readonly key: string;
   readonly name: CustomName;
+  /** pool* only: what is stored, over input 0 = the kernel's result and 1, 2, … = inputs after the kernel's own, of the output's shape and dtype. */
+  readonly epilogue: Expr | null;
 }
 
 /** One step of an update: what its target becomes, over the targets (inputs 0, 1, …) and then the read-only inputs. */
@@ -164,12 +179,14 @@ export function elementwiseKernel(
   inputs: number,
   expr: Expr,
   computeFrom = inputs > 0 ? 0 : -1,
+  others: readonly Expr[] = [],
 ): ElementwiseKernel {
   return {
     kind: 'elementwise',
-    key: `e${inputs}c${computeFrom}:${exprKey(expr)}`,
+    key: `e${inputs}c${computeFrom}:${[expr, ...others].map(exprKey).join(';')}`,
     name,
     expr,
+    others,
     inputs,
     computeFrom,
   };
@@ -195,15 +212,24 @@ export function productKernel(
     readonly transposeB?: boolean | undefined;
     readonly bias?: 'none' | 'm' | 'n' | undefined;
     readonly epilogue?: Expr | null | undefined;
+    readonly extras?: readonly ExtraShape[] | undefined;
+    readonly rowSum?: boolean | undefined;
   } = {},
 ): ProductKernel {
   const { transposeA = false, transposeB = false, bias = 'none', epilogue = null } = options;
-  const key = `p${form}${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'}${bias}:${epilogue === null ? '' : exprKey(epilogue)}`;
-  return { kind: 'product', key, name, form, transposeA, transposeB, bias, epilogue };
+  const { extras = [], rowSum = false } = options;
+  const flags = `${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'}${bias}${rowSum ? 's' : ''}${extras.length > 0 ? `[${extras.join()}]` : ''}`;
+  const key = `p${form}${flags}:${epilogue === null ? '' : exprKey(epilogue)}`;
+  return { kind: 'product', key, name, form, transposeA, transposeB, bias, epilogue, extras, rowSum };
 }
 
-export function customKernel(name: CustomName): CustomKernel {
-  return { kind: 'custom', key: `c${name}`, name };
+export function customKernel(name: CustomName, epilogue: Expr | null = null): CustomKernel {
+  return {
+    kind: 'custom',
+    key: `c${name}${epilogue === null ? '' : `:${exprKey(epilogue)}`}`,
+    name,
+    epilogue,
+  };
 }
 
 /** `steps`: [which target, what it becomes] in order; `inputs`: how many arrays are read besides the targets. */

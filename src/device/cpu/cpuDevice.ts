@@ -13,8 +13,9 @@ import { DTYPES } from '../../core/dtype.ts';
 import { ArgumentError, OutOfMemoryError } from '../../core/errors.ts';
 import { CpuGenerators } from '../../core/random/mxnetCpu.ts';
 import type { Kernel, Operand } from '../../ir/kernel.ts';
+import type { Plan } from '../../ir/plan.ts';
 import type { Storage } from '../../ir/storage.ts';
-import type { Device, DeviceStats, MemoryInfo, ReadRequest } from '../device.ts';
+import type { CompileOptions, Device, DeviceStats, MemoryInfo, Program, ReadRequest } from '../device.ts';
 import { Allocator } from './allocator.ts';
 import { runCustom } from './custom/custom.ts';
 import { ElementwiseRunner } from './elementwise.ts';
@@ -111,6 +112,8 @@ export class CpuDevice implements Device {
   readonly description = 'CPU';
   readonly dtypes: ReadonlySet<DType> = new Set(DTYPES);
   readonly maxStorageBytes: number;
+  /** Operands are addresses; a bound keeps expressions to what the loops hold in registers. */
+  readonly maxBindings = 12;
   readonly stats: DeviceStats = {
     dispatches: 0,
     submits: 0,
@@ -325,6 +328,10 @@ export class CpuDevice implements Device {
     if (this.#works?.tiled !== tiled) pool.end();
     else tiled.pool = pool;
     return this.numThreads;
+  }
+
+  compile(plan: Plan, options: CompileOptions): Program {
+    throw new Error(`compile ${options.name}: ${plan.steps.length} steps`);
   }
 
   seed(seed: number): void {

@@ -77,6 +77,7 @@ describe('constants and scalars', () => {
     // A key made by `exprKey` would unfold it.
     const kernel: ElementwiseKernel = {
       kind: 'elementwise',
+      others: [],
       key: 'shared',
       name: 'shared',
       expr: x,

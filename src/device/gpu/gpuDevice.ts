@@ -7,8 +7,9 @@ import { ContextError, DeviceLostError, DTypeError, OutOfMemoryError } from '../
 import { CpuGenerators } from '../../core/random/mxnetCpu.ts';
 import { sizeOf } from '../../core/shape.ts';
 import type { CustomKernel, Kernel, Operand } from '../../ir/kernel.ts';
+import type { Plan } from '../../ir/plan.ts';
 import type { Storage } from '../../ir/storage.ts';
-import type { Device, DeviceStats, MemoryInfo, ReadRequest } from '../device.ts';
+import type { CompileOptions, Device, DeviceStats, MemoryInfo, Program, ReadRequest } from '../device.ts';
 import { BindGroups } from './bindGroups.ts';
 import { BufferPool } from './bufferPool.ts';
 import { copyBytes } from './bytes.ts';
@@ -49,6 +50,7 @@ export class GpuDevice implements Device {
   readonly description: string;
   readonly dtypes: ReadonlySet<DType>;
   readonly maxStorageBytes: number;
+  readonly maxBindings: number;
   readonly traits: GpuTraits;
   readonly lost: Promise<DeviceLoss>;
 
@@ -84,6 +86,7 @@ export class GpuDevice implements Device {
       options.dtypes ??
       new Set(DTYPES.filter((dtype) => dtype !== 'float64' && (dtype !== 'float16' || traits.f16)));
     const { limits } = device;
+    this.maxBindings = limits.maxStorageBuffersPerShaderStage;
     this.maxStorageBytes = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
     const ring = new UniformRing(device, RING_SLOTS);
     this.#bindGroups = new BindGroups(device, ring.buffer, BIND_GROUPS);
@@ -373,6 +376,10 @@ export class GpuDevice implements Device {
       throw new DTypeError('expected a dtype that a GPU holds, received float64. Use float32, or the CPU.', {
         op: kernel.name,
       });
+  }
+
+  compile(plan: Plan, options: CompileOptions): Program {
+    throw new Error(`compile ${options.name}: ${plan.steps.length} steps`);
   }
 
   seed(seed: number): void {
