@@ -38,6 +38,16 @@ export interface DeviceStats {
   pipelinesCreated: number;
 }
 
+/** One run of a kernel, as a profile noted it. */
+export interface KernelTime {
+  /** The kernel's name; of a program's step the operations whose work it does: `convolution+relu`. */
+  readonly label: string;
+  /** Nanoseconds that it took; undefined where the device cannot tell. */
+  readonly ns: number | undefined;
+  /** When it began, in milliseconds of a clock of the device's own; undefined where the device cannot tell. */
+  readonly at: number | undefined;
+}
+
 export interface CompileOptions {
   /** Keeps the slots between runs rather than giving them back after each. */
   readonly staticAlloc: boolean;
@@ -117,6 +127,10 @@ export interface Device {
   compile(plan: Plan, options: CompileOptions): Program;
   /** Storage bindings of one kernel, outputs included: fusion stops there. */
   readonly maxBindings: number;
+  /** Begins to note what each kernel takes; costs time until `stopProfile`. */
+  startProfile(): void;
+  /** Ends that, and gives what was noted, in the order of the runs, when all of it is done. */
+  stopProfile(): Promise<readonly KernelTime[]>;
   /** Starts the device's random generators anew. */
   seed(seed: number): void;
   /** Hands over what has been recorded, without waiting. */

@@ -158,8 +158,8 @@ export const e = {
   xor: binary('xor'),
 } as const;
 
-/** A text that two expressions share exactly if they are the same; serves as a cache key. */
-export function exprKey(x: Expr): string {
+/** A leaf's text in keys; null for what has operands. */
+function leafKey(x: Expr): string | null {
   switch (x.kind) {
     case 'input':
       return `i${x.index}`;
@@ -173,11 +173,62 @@ export function exprKey(x: Expr): string {
       return 'L';
     case 'stage':
       return `r${x.index}`;
-    case 'unary':
-      return `${x.name}(${exprKey(x.a)})`;
-    case 'binary':
-      return `${x.name}(${exprKey(x.a)},${exprKey(x.b)})`;
-    case 'select':
-      return `select(${exprKey(x.test)},${exprKey(x.yes)},${exprKey(x.no)})`;
+    default:
+      return null;
   }
+}
+
+/** What an expression is made of, in order. */
+export function operandsOf(x: Expr): readonly Expr[] {
+  switch (x.kind) {
+    case 'unary':
+      return [x.a];
+    case 'binary':
+      return [x.a, x.b];
+    case 'select':
+      return [x.test, x.yes, x.no];
+    default:
+      return [];
+  }
+}
+
+/**
+ * A text that two expressions share exactly if they are the same; serves as a cache key. `$n` stands for a part that was written out before, the n-th that
+ * began, so that the text is as short as the expression has different parts, however often they are shared.
+ * @example exprKey(e.add(e.exp(e.input(0)), e.exp(e.input(0)))) // 'add(exp(i0),$1)'
+ */
+export function exprKey(x: Expr): string {
+  const numbers = new Map<string, number>();
+  const texts: (string | null)[] = [];
+  const known = new Map<Expr, number>();
+  const parts: (readonly [name: string, operands: readonly number[]])[] = [];
+  // equal parts get one number
+  const number = (of: Expr): number => {
+    const before = known.get(of);
+    if (before !== undefined) return before;
+    const leaf = leafKey(of);
+    const operands = operandsOf(of).map(number);
+    const name = of.kind === 'unary' || of.kind === 'binary' ? of.name : of.kind;
+    const text = leaf ?? `${name}(${operands.join()})`;
+    let place = numbers.get(text);
+    if (place === undefined) {
+      place = numbers.size;
+      numbers.set(text, place);
+      texts.push(leaf);
+      parts.push([name, operands]);
+    }
+    known.set(of, place);
+    return place;
+  };
+  const begun = new Map<number, number>();
+  const write = (place: number): string => {
+    const leaf = texts[place];
+    if (leaf != null) return leaf;
+    const earlier = begun.get(place);
+    if (earlier !== undefined) return `$${earlier}`;
+    begun.set(place, begun.size);
+    const [name, operands] = parts[place] as (typeof parts)[number];
+    return `${name}(${operands.map(write).join()})`;
+  };
+  return write(number(x));
 }
