@@ -1,4 +1,4 @@
-// Where broadcast inputs lie for the elements of an output: axes merged as far as they can be, strides, and the odometer over them.
+// Where broadcast and strided inputs lie for the elements of an output: axes merged as far as they can be, strides, and the odometer over them.
 
 export interface BroadcastPlan {
   /** The output's extents after merging, none of them 1 (but at least one axis). */
@@ -19,8 +19,13 @@ export function planBroadcast(out: readonly number[], inputs: readonly (readonly
     }
     return strides;
   });
+  return mergeAxes(out, full);
+}
+
+/** As `planBroadcast` for inputs whose strides along the axes of `out` are given. */
+export function mergeAxes(out: readonly number[], full: readonly (readonly number[])[]): BroadcastPlan {
   const dims: number[] = [];
-  const strides: number[][] = inputs.map(() => []);
+  const strides: number[][] = full.map(() => []);
   for (let axis = 0; axis < out.length; axis++) {
     const extent = out[axis] as number;
     if (extent === 1) continue;

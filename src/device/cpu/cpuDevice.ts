@@ -2,6 +2,8 @@
 // the GPU runs, in every dtype. Layout of the folder:
 //   heap.ts, allocator.ts        the memory, its views and who owns which bytes
 //   program.ts, loops/           expressions as steps, and a loop for each primitive and compute type
+//   works.ts                     which runner runs a kernel
+//   replay.ts                    plans run again and again
 //   elementwise.ts, row.ts       kernels made of expressions
 //   kernels/, wasm/              the compiled kernels: their sources (AssemblyScript), their binaries and how these are loaded
 //   threads/                     workers that share the memory and take tiles of products
@@ -11,28 +13,25 @@ import type { DeviceLoss } from '../../core/context.ts';
 import type { DType } from '../../core/dtype.ts';
 import { DTYPES } from '../../core/dtype.ts';
 import { ArgumentError, OutOfMemoryError } from '../../core/errors.ts';
-import { CpuGenerators } from '../../core/random/mxnetCpu.ts';
 import type { Kernel, Operand } from '../../ir/kernel.ts';
-import type { Plan } from '../../ir/plan.ts';
+import type { Plan, PlanStep } from '../../ir/plan.ts';
 import type { Storage } from '../../ir/storage.ts';
-import type { CompileOptions, Device, DeviceStats, MemoryInfo, Program, ReadRequest } from '../device.ts';
-import { Allocator } from './allocator.ts';
-import { runCustom } from './custom/custom.ts';
-import { ElementwiseRunner } from './elementwise.ts';
-import { Heap } from './heap.ts';
-import { loopsOf } from './loops/tables.ts';
-import { ProductRunner } from './product/product.ts';
-import { TiledProduct } from './product/tiled.ts';
-import { RowRunner } from './row.ts';
-import { Scratch } from './scratch.ts';
-import { Temporaries } from './temporaries.ts';
-import { Pool } from './threads/pool.ts';
+import type {
+  CompileOptions,
+  Device,
+  DeviceStats,
+  KernelTime,
+  MemoryInfo,
+  Program,
+  ReadRequest,
+} from '../device.ts';
+import type { Ready } from './replay.ts';
+import { CpuProgram } from './replay.ts';
 import type { MakeThread } from './threads/start.ts';
-import { canShare, coreCount, makeThread } from './threads/start.ts';
+import { KernelTimer } from './timer.ts';
 import type { Simd } from './wasm/load.ts';
-
-/** Where the arrays begin: offset 0 belongs to none, so that a forgotten offset shows. */
-const FIRST_BYTE = 1024;
+import type { Works } from './works.ts';
+import { makeWorks, prepareStep, runKernel } from './works.ts';
 
 /** More threads than this are not started: products gain little from them, and each has 600 KiB of working memory. */
 const MOST_THREADS = 16;
@@ -58,43 +57,6 @@ class CpuStorage implements Storage {
     this.bytes = bytes;
     this.whole = whole;
   }
-}
-
-/** Everything that is gone after `dispose`. */
-interface Works {
-  readonly heap: Heap;
-  /** The compiled products, null where the machine has no SIMD. */
-  readonly tiled: TiledProduct | null;
-  /** Is called when the heap has moved. */
-  readonly moved: () => void;
-  readonly allocator: Allocator;
-  readonly scratch: Scratch;
-  readonly temporaries: Temporaries;
-  readonly elementwise: ElementwiseRunner;
-  readonly row: RowRunner;
-  readonly product: ProductRunner;
-}
-
-function makeWorks(simd: Simd | undefined): Works {
-  const heap = new Heap(simd);
-  const allocator = new Allocator(heap, FIRST_BYTE);
-  const scratch = new Scratch(allocator, loopsOf(heap));
-  const temporaries = new Temporaries(allocator);
-  const moved = (): void => {
-    scratch.loops = loopsOf(heap);
-  };
-  const tiled = heap.kernels === null ? null : new TiledProduct(heap, allocator, temporaries, moved);
-  return {
-    heap,
-    tiled,
-    moved,
-    allocator,
-    scratch,
-    temporaries,
-    elementwise: new ElementwiseRunner(heap, scratch),
-    row: new RowRunner(heap, scratch),
-    product: new ProductRunner(heap, scratch, temporaries, tiled),
-  };
 }
 
 /**
@@ -123,7 +85,8 @@ export class CpuDevice implements Device {
   };
   /** A CPU is never lost. */
   readonly lost: Promise<DeviceLoss> = new Promise(() => {});
-  readonly #generators = new CpuGenerators(0);
+  /** Notes what kernels take, while a profile runs. */
+  timer: KernelTimer | null = null;
 
   #works: Works | null;
   #changing: Promise<unknown> = Promise.resolve();
@@ -262,29 +225,9 @@ export class CpuDevice implements Device {
     const works = this.#works ?? this.#alive(kernel.name);
     this.stats.dispatches++;
     works.temporaries.op = kernel.name;
-    switch (kernel.kind) {
-      case 'elementwise':
-        works.elementwise.run(kernel, inputs, outputs, scalars);
-        break;
-      case 'row':
-        works.row.run(kernel, inputs, outputs, dims, scalars);
-        break;
-      case 'product':
-        works.product.run(kernel, inputs, outputs, dims, scalars);
-        break;
-      case 'update':
-        for (const step of kernel.steps)
-          works.elementwise.run(
-            step.kernel,
-            [...outputs, ...inputs],
-            [outputs[step.target] as Operand],
-            scalars,
-          );
-        break;
-      case 'custom':
-        runCustom(works.heap, works.temporaries, this.#generators, kernel, inputs, outputs, dims, scalars);
-        break;
-    }
+    const began = this.timer === null ? 0 : performance.now();
+    runKernel(works, kernel, inputs, outputs, dims, scalars);
+    if (this.timer !== null) this.timer.add(kernel.name, began);
   }
 
   /** How many threads compute, the caller included. */
@@ -296,15 +239,22 @@ export class CpuDevice implements Device {
    * Shares large products among `n` threads (0: as many as there are cores), the caller included. Resolves to the number in use: 1 where memory cannot be
    * shared (a page that is not isolated from other origins) or workers cannot start. Results are the same for any number.
    */
-  setNumThreads(n: number, make: MakeThread = makeThread): Promise<number> {
-    const change = this.#changing.then(() => this.#changeThreads(n === 0 ? coreCount() : n, make));
+  setNumThreads(n: number, make?: MakeThread): Promise<number> {
+    const change = this.#changing.then(() => this.#changeThreads(n, make));
     this.#changing = change.catch(() => 1);
     return change;
   }
 
-  async #changeThreads(wanted: number, make: MakeThread): Promise<number> {
+  async #changeThreads(wanted: number, make?: MakeThread): Promise<number> {
+    this.#alive('setNumThreads');
+    // most pages have one thread: the code of the others comes when they do
+    const parts = await Promise.all([import('./threads/pool.ts'), import('./threads/start.ts')]).catch(
+      () => null,
+    );
+    if (parts === null) return this.numThreads;
+    const [{ Pool }, { canShare, coreCount, makeThread }] = parts;
     const { heap, tiled, moved, allocator } = this.#alive('setNumThreads');
-    const n = Math.min(wanted, MOST_THREADS);
+    const n = Math.min(wanted === 0 ? coreCount() : wanted, MOST_THREADS);
     if (tiled === null || this.numThreads === n) return this.numThreads;
     const before = tiled.pool;
     tiled.pool = null;
@@ -322,7 +272,7 @@ export class CpuDevice implements Device {
     const bytes = Pool.bytes(n, workBytes);
     const at = allocator.alloc(bytes);
     if (at < 0) return 1;
-    const pool = await Pool.start(n, heap.kernels.module, heap.memory, at, workBytes, make);
+    const pool = await Pool.start(n, heap.kernels.module, heap.memory, at, workBytes, make ?? makeThread);
     if (pool === null) return 1;
     this.#poolRange = { at, bytes };
     if (this.#works?.tiled !== tiled) pool.end();
@@ -331,11 +281,30 @@ export class CpuDevice implements Device {
   }
 
   compile(plan: Plan, options: CompileOptions): Program {
-    throw new Error(`compile ${options.name}: ${plan.steps.length} steps`);
+    this.#alive(options.name);
+    return new CpuProgram(this, plan, options);
+  }
+
+  begin(op: string): void {
+    this.#alive(op).temporaries.op = op;
+  }
+
+  prepare(step: PlanStep, inputs: readonly Operand[], outputs: readonly Operand[]): Ready {
+    return prepareStep(this.#alive(step.kernel.name), step, inputs, outputs);
+  }
+
+  startProfile(): void {
+    this.timer = new KernelTimer();
+  }
+
+  stopProfile(): Promise<readonly KernelTime[]> {
+    const times = this.timer?.times ?? [];
+    this.timer = null;
+    return Promise.resolve(times);
   }
 
   seed(seed: number): void {
-    this.#generators.seed(seed);
+    this.#works?.generators.seed(seed);
   }
 
   flush(): void {}

@@ -4,16 +4,21 @@ import type { ComputeType } from '../../core/dtype.ts';
 import { bytesOf } from '../../core/dtype.ts';
 import { sizeOf } from '../../core/shape.ts';
 import type { Expr } from '../../ir/expr.ts';
+import { e } from '../../ir/expr.ts';
 import type { ElementwiseKernel, Operand } from '../../ir/kernel.ts';
 import { computeTypeFor } from '../../ir/kernel.ts';
-import { gather, isContiguous, planBroadcast } from './broadcast.ts';
+import type { BroadcastPlan } from './broadcast.ts';
+import { gather, isContiguous, mergeAxes, planBroadcast } from './broadcast.ts';
 import type { Move } from './convert.ts';
 import { moveBetween, unitsOf } from './convert.ts';
+import { copyStrided } from './custom/copy.ts';
 import type { Heap } from './heap.ts';
 import type { Cells } from './loops/loop.ts';
 import { NATIVE, Program, widthOf } from './program.ts';
 import type { Scratch } from './scratch.ts';
 import { BLOCK, Layout } from './scratch.ts';
+import { RowPlaces, StepList } from './stepList.ts';
+import type { Temporaries } from './temporaries.ts';
 
 /** Inner axes shorter than this are gathered into blocks rather than given loop calls of their own. */
 const SHORT_RUN = 48;
@@ -39,9 +44,15 @@ export class CompiledElementwise {
   readonly layout = new Layout();
   readonly program: Program;
   readonly sources: Source[];
+  /** For blocks that one call into WebAssembly does: the register of its list, and where things lie. */
+  readonly listRegister: number;
+  readonly places: RowPlaces;
 
-  constructor(expr: Expr) {
-    this.program = new Program(expr, this.layout);
+  constructor(expr: Expr, others: readonly Expr[] = []) {
+    this.program =
+      others.length === 0
+        ? new Program(expr, this.layout)
+        : new Program(computed(expr), this.layout, others.map(computed));
     this.sources = this.program.inputs.map(({ slot, index }) => ({
       slot,
       index,
@@ -51,25 +62,39 @@ export class CompiledElementwise {
       stride: 0,
       move: null,
     }));
+    this.listRegister = this.layout.kept++;
+    this.places = new RowPlaces(this.program);
   }
+}
+
+/** With several outputs a bare input is computed as well: another output may lie where it lies. */
+function computed(x: Expr): Expr {
+  return x.kind === 'input' ? e.select(1, x, x) : x;
+}
+
+/** Where inputs that do not lie as the outputs do are found: for each source its first element, and how it goes on along merged axes. */
+export interface Walk extends BroadcastPlan {
+  readonly offsets: readonly number[];
 }
 
 export class ElementwiseRunner {
   readonly #heap: Heap;
   readonly #scratch: Scratch;
+  readonly #temporaries: Temporaries;
   readonly #compiled = new WeakMap<ElementwiseKernel, CompiledElementwise>();
   readonly #byKey = new Map<string, CompiledElementwise>();
 
-  constructor(heap: Heap, scratch: Scratch) {
+  constructor(heap: Heap, scratch: Scratch, temporaries: Temporaries) {
     this.#heap = heap;
     this.#scratch = scratch;
+    this.#temporaries = temporaries;
   }
 
   #compile(kernel: ElementwiseKernel): CompiledElementwise {
     let compiled = this.#byKey.get(kernel.key);
     if (this.#byKey.size > MOST_COMPILED) this.#byKey.clear();
     if (compiled === undefined) {
-      compiled = new CompiledElementwise(kernel.expr);
+      compiled = new CompiledElementwise(kernel.expr, kernel.others);
       this.#byKey.set(kernel.key, compiled);
     }
     this.#compiled.set(kernel, compiled);
@@ -80,39 +105,57 @@ export class ElementwiseRunner {
     kernel: ElementwiseKernel,
     inputs: readonly Operand[],
     outputs: readonly Operand[],
+    dims: readonly number[],
     scalars: readonly number[],
   ): void {
-    const out = outputs[0] as Operand;
-    const size = sizeOf(out.shape);
+    const size = sizeOf((outputs[0] as Operand).shape);
     if (size === 0) return;
+    const compiled = this.#compiled.get(kernel) ?? this.#compile(kernel);
     this.runCompiled(
-      this.#compiled.get(kernel) ?? this.#compile(kernel),
+      compiled,
       computeTypeFor(kernel.computeFrom, inputs, outputs),
       inputs,
-      out,
+      outputs,
       size,
       scalars,
+      dims.length > 0 ? walkOf(compiled, inputs, outputs, dims) : undefined,
     );
   }
 
-  /** As `run`, for an expression that is no kernel of its own. */
+  /** A run with everything found out that does not change from run to run; operands may come to lie elsewhere. */
+  prepare(
+    kernel: ElementwiseKernel,
+    inputs: readonly Operand[],
+    outputs: readonly Operand[],
+    dims: readonly number[],
+  ): (scalars: readonly number[]) => void {
+    const size = sizeOf((outputs[0] as Operand).shape);
+    if (size === 0) return () => {};
+    const compiled = this.#compiled.get(kernel) ?? this.#compile(kernel);
+    const type = computeTypeFor(kernel.computeFrom, inputs, outputs);
+    const walk = walkOf(compiled, inputs, outputs, dims);
+    return (scalars) => this.runCompiled(compiled, type, inputs, outputs, size, scalars, walk);
+  }
+
+  /** As `run`, for an expression that is no kernel of its own. `walk`: null where all inputs lie as the outputs do; found out where it is not given. */
   runCompiled(
     compiled: CompiledElementwise,
     type: ComputeType,
     inputs: readonly Operand[],
-    out: Operand,
+    outputs: readonly Operand[],
     size: number,
     scalars: readonly number[],
+    walk?: Walk | null,
   ): void {
     const { program, sources, layout } = compiled;
     const heap = this.#heap;
     this.#scratch.ensure(layout.cells, layout.kept + layout.temps);
     program.settle(type, this.#scratch, false, size);
-    const m = heap[type];
-    program.begin(m, type, scalars, 0);
+    program.begin(heap[type], type, scalars, 0);
 
+    const out = outputs[0] as Operand;
     const native = NATIVE[type];
-    let broadcasts = false;
+    let asOutputs = true;
     let inPlace = out.dtype === native && program.indexSlot < 0;
     for (let k = 0; k < sources.length; k++) {
       const source = sources[k] as Source;
@@ -120,7 +163,7 @@ export class ElementwiseRunner {
       const count = sizeOf(operand.shape);
       source.at = operand.storage.offset / bytesOf(operand.dtype);
       source.stride = count === 1 ? 0 : 1;
-      if (count !== size && count !== 1) broadcasts = true;
+      if (count !== size && count !== 1) asOutputs = false;
       if (operand.dtype === native) {
         source.move = null;
         program.base[source.slot] = source.at;
@@ -130,32 +173,34 @@ export class ElementwiseRunner {
         inPlace = false;
       }
     }
-    const outAt = out.storage.offset / bytesOf(out.dtype);
-    if (broadcasts) {
-      this.#runBroadcast(compiled, type, m, inputs, out, outAt, size);
-    } else if (inPlace && program.computed && program.varying.count === 1) {
-      program.base[program.result] = outAt;
-      program.run(program.varying, m, size);
+    const found = walk === undefined && !asOutputs ? walkOf(compiled, inputs, outputs, []) : walk;
+    if (found !== null && found !== undefined) {
+      this.#runWalk(compiled, type, inputs, outputs, size, found);
+      this.#temporaries.release();
+    } else if (inPlace && outputs.length === 1 && program.computed && program.varying.count === 1) {
+      program.base[program.result] = out.storage.offset / bytesOf(out.dtype);
+      program.run(program.varying, heap[type], size);
     } else {
-      this.#runStraight(compiled, type, m, out, outAt, 0, size);
+      this.#runStraight(compiled, type, outputs, 0, size);
     }
   }
 
-  /** `n` elements from `start` on, along which every source has its `at` and `stride` set; `outAt` is the place of the first of them. */
+  /** `n` elements of the outputs from `start` on, along which every source has its `at` and `stride` set. */
   #runStraight(
     compiled: CompiledElementwise,
     type: ComputeType,
-    m: Cells,
-    out: Operand,
-    outAt: number,
+    outputs: readonly Operand[],
     start: number,
     n: number,
   ): void {
     const { program, sources } = compiled;
     const { base, stride } = program;
     const heap = this.#heap;
+    const m = heap[type];
     const width = widthOf(type);
-    const direct = out.dtype === NATIVE[type] && program.computed;
+    const out = outputs[0] as Operand;
+    const outAt = out.storage.offset / bytesOf(out.dtype) + start;
+    const direct = outputs.length === 1 && out.dtype === NATIVE[type] && program.computed;
     for (let k = 0; k < sources.length; k++) {
       const source = sources[k] as Source;
       stride[source.slot] = source.stride;
@@ -165,7 +210,8 @@ export class ElementwiseRunner {
       if (source.stride === 0) source.move(heap, 1, register, 1, source.at, 1);
       else stride[source.slot] = 1;
     }
-    for (let p = 0; p < n; p += BLOCK) {
+    const done = direct && n >= 2 * BLOCK ? this.#runList(compiled, type, outAt, n) : 0;
+    for (let p = done; p < n; p += BLOCK) {
       const count = Math.min(BLOCK, n - p);
       for (let k = 0; k < sources.length; k++) {
         const source = sources[k] as Source;
@@ -184,35 +230,60 @@ export class ElementwiseRunner {
       if (direct) {
         base[program.result] = outAt + p;
         program.run(program.varying, m, count);
-      } else {
-        program.run(program.varying, m, count);
-        const move = moveBetween(NATIVE[type], out.dtype);
-        move(heap, count, outAt + p, 1, base[program.result] as number, stride[program.result] as number);
+        continue;
+      }
+      program.run(program.varying, m, count);
+      // not before all are computed: an output may lie where an input does
+      for (let j = 0; j < outputs.length; j++) {
+        const { storage, dtype } = outputs[j] as Operand;
+        const result = program.results[j] as number;
+        moveBetween(NATIVE[type], dtype)(
+          heap,
+          count,
+          storage.offset / bytesOf(dtype) + start + p,
+          1,
+          base[result] as number,
+          stride[result] as number,
+        );
       }
     }
   }
 
-  #runBroadcast(
+  /** Whole blocks of the first `n` elements by one call into WebAssembly; returns how many elements are done, 0 where some of the work is JavaScript's. */
+  #runList(compiled: CompiledElementwise, type: ComputeType, outAt: number, n: number): number {
+    const { program, sources, places, listRegister } = compiled;
+    const heap = this.#heap;
+    if (type !== 'f32' || heap.kernels === null || program.indexSlot >= 0) return 0;
+    places.begin(program);
+    for (let k = 0; k < sources.length; k++) {
+      const { slot, at, stride, move } = sources[k] as Source;
+      if (move !== null) return 0;
+      places.put(slot, at, stride, BLOCK * stride);
+    }
+    places.put(program.result, outAt, 1, BLOCK);
+    const list = new StepList(heap, this.#scratch.register(listRegister));
+    if (!list.add(program.varying, BLOCK, places)) return 0;
+    const blocks = Math.floor(n / BLOCK);
+    list.run(blocks);
+    return blocks * BLOCK;
+  }
+
+  #runWalk(
     compiled: CompiledElementwise,
     type: ComputeType,
-    m: Cells,
     inputs: readonly Operand[],
-    out: Operand,
-    outAt: number,
+    outputs: readonly Operand[],
     size: number,
+    walk: Walk,
   ): void {
     const { sources } = compiled;
-    const operands = sources.map((s) => inputs[s.index] as Operand);
-    const { dims, strides } = planBroadcast(
-      out.shape,
-      operands.map((x) => x.shape),
-    );
+    const { dims, strides, offsets } = walk;
+    const starts = sources.map((s, k) => s.at + (offsets[k] as number));
     const inner = dims[dims.length - 1] as number;
-    if (inner < SHORT_RUN && dims.length > 1) {
-      this.#runGathered(compiled, type, m, operands, dims, strides, out, outAt, size);
+    if (dims.length > 1 && (inner < SHORT_RUN || isScattered(strides))) {
+      this.#runGathered(compiled, type, inputs, outputs, size, walk, starts);
       return;
     }
-    const starts = sources.map((s) => s.at);
     const last = dims.length - 1;
     const coords = new Array<number>(last).fill(0);
     for (let start = 0; start < size; start += inner) {
@@ -221,7 +292,7 @@ export class ElementwiseRunner {
         source.at = starts[k] as number;
         source.stride = (strides[k] as readonly number[])[last] as number;
       }
-      this.#runStraight(compiled, type, m, out, outAt + start, start, inner);
+      this.#runStraight(compiled, type, outputs, start, inner);
       for (let axis = last - 1; axis >= 0; axis--) {
         const next = (coords[axis] as number) + 1;
         const wraps = next === dims[axis];
@@ -235,42 +306,87 @@ export class ElementwiseRunner {
     }
   }
 
-  /** Short inner axes: inputs that are not contiguous are laid out block by block. */
+  /** Short inner axes, or sources that go across their memory: what is not contiguous is laid out, block by block or, where it goes across, as a whole. */
   #runGathered(
     compiled: CompiledElementwise,
     type: ComputeType,
-    m: Cells,
-    operands: readonly Operand[],
-    dims: readonly number[],
-    strides: readonly (readonly number[])[],
-    out: Operand,
-    outAt: number,
+    inputs: readonly Operand[],
+    outputs: readonly Operand[],
     size: number,
+    { dims, strides }: Walk,
+    starts: number[],
   ): void {
     const { sources } = compiled;
-    const heap = this.#heap;
-    const starts = sources.map((s) => s.at);
+    const last = dims.length - 1;
     const straight = sources.map((_, k) => isContiguous(dims, strides[k] as readonly number[]));
     const moves = sources.map((s) => s.move);
+    for (let k = 0; k < sources.length; k++) {
+      const steps = strides[k] as readonly number[];
+      const { dtype } = inputs[sources[k]?.index ?? 0] as Operand;
+      if (straight[k] === true || size < BLOCK || Math.abs(steps[last] as number) < 2) continue;
+      const to = this.#temporaries.take(size * bytesOf(dtype)) / bytesOf(dtype);
+      copyStrided(this.#heap, dtype, dtype, starts[k] as number, to, dims, steps, contiguousStrides(dims));
+      starts[k] = to;
+      straight[k] = true;
+    }
+    const heap = this.#heap;
     for (let start = 0; start < size; start += BLOCK) {
       const count = Math.min(BLOCK, size - start);
       for (let k = 0; k < sources.length; k++) {
         const source = sources[k] as Source;
-        const operand = operands[k] as Operand;
+        const { dtype } = inputs[source.index] as Operand;
         const steps = strides[k] as readonly number[];
         source.stride = 1;
         if (straight[k] === true) source.at = (starts[k] as number) + start;
-        else if (sizeOf(operand.shape) === 1) source.stride = 0;
-        else {
-          const width = bytesOf(operand.dtype);
-          source.at = this.#scratch.register(source.rawRegister) / width;
-          gather(unitsOf(heap, operand.dtype), source.at, starts[k] as number, dims, steps, start, count);
+        else if (steps.every((step) => step === 0)) {
+          source.at = starts[k] as number;
+          source.stride = 0;
+        } else {
+          source.at = this.#scratch.register(source.rawRegister) / bytesOf(dtype);
+          gather(unitsOf(heap, dtype), source.at, starts[k] as number, dims, steps, start, count);
         }
         source.move = moves[k] ?? null;
       }
-      this.#runStraight(compiled, type, m, out, outAt + start, start, count);
+      this.#runStraight(compiled, type, outputs, start, count);
     }
   }
+}
+
+/** Null where all sources lie as the outputs do. `dims` as in ir/kernel.ts. */
+function walkOf(
+  compiled: CompiledElementwise,
+  inputs: readonly Operand[],
+  outputs: readonly Operand[],
+  dims: readonly number[],
+): Walk | null {
+  const { sources } = compiled;
+  if (dims.length > 0) {
+    const ndim = dims[0] as number;
+    const of = (k: number): number => 1 + ndim + k * (ndim + 1);
+    const offsets = sources.map((s) => dims[of(s.index)] as number);
+    const steps = sources.map((s) => dims.slice(of(s.index) + 1, of(s.index + 1)));
+    return { ...mergeAxes(dims.slice(1, 1 + ndim), steps), offsets };
+  }
+  const { shape } = outputs[0] as Operand;
+  const size = sizeOf(shape);
+  const shapes = sources.map((s) => (inputs[s.index] as Operand).shape);
+  if (shapes.every((s) => sizeOf(s) === size || sizeOf(s) === 1)) return null;
+  return { ...planBroadcast(shape, shapes), offsets: sources.map(() => 0) };
+}
+
+/** Whether a source goes across its memory along the last axis. */
+function isScattered(strides: readonly (readonly number[])[]): boolean {
+  return strides.some((steps) => Math.abs(steps[steps.length - 1] as number) > 1);
+}
+
+function contiguousStrides(dims: readonly number[]): number[] {
+  const strides = new Array<number>(dims.length);
+  let step = 1;
+  for (let i = dims.length - 1; i >= 0; i--) {
+    strides[i] = step;
+    step *= dims[i] as number;
+  }
+  return strides;
 }
 
 /** Writes start, start + 1, … */

@@ -2,7 +2,7 @@
 // It knows views and growth; who owns which bytes is the allocator's business.
 import { OutOfMemoryError } from '../../core/errors.ts';
 import type { Kernels, Simd } from './wasm/load.ts';
-import { kernelsOn } from './wasm/load.ts';
+import { bestSimd, kernelsOn } from './wasm/load.ts';
 
 /** Bytes of a WebAssembly page. */
 const PAGE = 65536;
@@ -28,7 +28,7 @@ export class Heap {
   u16!: Uint16Array<ArrayBuffer>;
 
   /** `simd`: a form of the compiled kernels; the best that the machine has where it is not given. */
-  constructor(simd?: Simd) {
+  constructor(simd: Simd = bestSimd()) {
     const made = makeMemory(INITIAL, false);
     this.#memory = made.memory;
     this.#maxBytes = made.pages * PAGE;

@@ -7,6 +7,7 @@ import { toStored } from './convert.ts';
 import type { Cells, Loop, LoopTable } from './loops/loop.ts';
 import { tablesFor } from './loops/tables.ts';
 import type { Layout, Scratch } from './scratch.ts';
+import { codeOf } from './wasm/loops.ts';
 
 /** The dtype whose storage is the compute type itself. */
 export const NATIVE: { readonly [K in ComputeType]: DType } = {
@@ -57,6 +58,8 @@ export class Steps {
   readonly #operations: readonly Operation[];
   readonly code: Int32Array;
   loops: readonly Loop[] = [];
+  /** The loops' numbers in lists for `run` of kernels/vector.ts. */
+  codes: readonly number[] = [];
 
   constructor(steps: readonly Step[]) {
     this.count = steps.length;
@@ -76,6 +79,7 @@ export class Steps {
           ? table.binary[op.name]
           : table.select,
     );
+    this.codes = this.loops.map(codeOf);
   }
 }
 
@@ -87,11 +91,14 @@ export class Program {
   /** The slot of `index` and of `length`, −1 where the expression has none. */
   readonly indexSlot: number;
   readonly lengthSlot: number;
-  /** The slot and level of the whole expression. */
+  /** The slot and level of the whole expression (the first, where there are several). */
   readonly result: number;
   readonly level: Level;
-  /** Whether the last varying step makes the result (else it is a leaf or a scalar, and has to be copied). */
+  /** Whether a varying step makes the result (else it is a leaf or a scalar, and has to be copied). */
   readonly computed: boolean;
+  /** The slots of all expressions, and whether varying steps make them. */
+  readonly results: readonly number[];
+  readonly computes: readonly boolean[];
   readonly fixed: Steps;
   readonly perRow: Steps;
   readonly varying: Steps;
@@ -105,12 +112,12 @@ export class Program {
   #version = -1;
   #table: LoopTable | undefined;
   #rows: boolean | undefined;
-  /** The result's own place. */
-  #home = 0;
+  /** The results' own places. */
+  readonly #homes: Int32Array;
 
-  /** Cells and registers are counted in `layout`, which programs that run together share. */
-  constructor(expr: Expr, layout: Layout) {
-    const built = linearise(expr);
+  /** Cells and registers are counted in `layout`, which programs that run together share. `others`: further expressions, computed with the first. */
+  constructor(expr: Expr, layout: Layout, others: readonly Expr[] = []) {
+    const built = linearise([expr, ...others]);
     const places = assign(built, layout);
     this.#places = places;
     this.#layout = layout;
@@ -120,13 +127,16 @@ export class Program {
     this.constants = built.constants;
     this.indexSlot = built.indexSlot;
     this.lengthSlot = built.lengthSlot;
-    this.result = built.result;
-    this.level = built.levels[built.result] ?? 0;
+    this.results = built.results;
+    this.result = built.results[0] as number;
+    this.level = built.levels[this.result] ?? 0;
     const at = (level: Level): Step[] => built.steps.filter((s) => built.levels[s.dst] === level);
     this.fixed = new Steps(at(0));
     this.perRow = new Steps(at(1));
     this.varying = new Steps(at(2));
-    this.computed = this.level === 2 && at(2).some((s) => s.dst === built.result);
+    this.computes = built.results.map((result) => at(2).some((s) => s.dst === result));
+    this.computed = this.computes[0] === true;
+    this.#homes = new Int32Array(built.results.length);
     this.base = new Int32Array(built.levels.length);
     this.stride = new Int32Array(built.levels.length);
   }
@@ -144,8 +154,9 @@ export class Program {
       this.#table = table;
     }
     if (type === this.#type && scratch.version === this.#version && rows === this.#rows) {
-      // a run before may have written its result elsewhere
-      this.base[this.result] = this.#home;
+      // a run before may have written its results elsewhere
+      for (let i = 0; i < this.#homes.length; i++)
+        this.base[this.results[i] as number] = this.#homes[i] as number;
       return;
     }
     const width = widthOf(type);
@@ -163,7 +174,7 @@ export class Program {
         this.stride[slot] = 0;
       }
     }
-    this.#home = this.base[this.result] ?? 0;
+    for (let i = 0; i < this.#homes.length; i++) this.#homes[i] = this.base[this.results[i] as number] ?? 0;
     this.#type = type;
     this.#version = scratch.version;
     this.#rows = rows;
@@ -221,11 +232,11 @@ interface Linear {
   readonly levels: Level[];
   indexSlot: number;
   lengthSlot: number;
-  result: number;
+  results: readonly number[];
 }
 
-/** Numbers the values of an expression: equal parts get one slot. */
-function linearise(expr: Expr): Linear {
+/** Numbers the values of expressions: equal parts get one slot. */
+function linearise(exprs: readonly Expr[]): Linear {
   const out: Linear = {
     inputs: [],
     scalars: [],
@@ -235,7 +246,7 @@ function linearise(expr: Expr): Linear {
     levels: [],
     indexSlot: -1,
     lengthSlot: -1,
-    result: -1,
+    results: [],
   };
   const byKey = new Map<string, number>();
   const byNode = new Map<Expr, number>();
@@ -285,7 +296,7 @@ function linearise(expr: Expr): Linear {
         return step('select', { kind: 'select' }, [visit(x.test), visit(x.yes), visit(x.no)]);
     }
   };
-  out.result = visit(expr);
+  out.results = exprs.map(visit);
   return out;
 }
 
@@ -300,6 +311,8 @@ function assign(built: Linear, layout: Layout): Place[] {
   steps.forEach((s, i) => {
     for (const operand of s.operands) lastRead[operand] = i;
   });
+  // several results stand side by side in the end
+  if (built.results.length > 1) for (const result of built.results) lastRead[result] = steps.length;
   const free: number[] = [];
   let temps = 0;
   steps.forEach((s, i) => {

@@ -186,7 +186,9 @@ test('random stages, shapes, strides and dtypes', () => {
       ? randomLoad(count, stageCount, random)
       : stageCount === 0
         ? e.add(e.length, e.scalar(0))
-        : e.add(e.stage(Math.floor(random() * stageCount)), e.mul(e.stage(0), e.scalar(0)));
+        : length > 0 && random() < 0.5
+          ? e.add(e.stage(0), randomLoad(count, stageCount, random))
+          : e.add(e.stage(Math.floor(random() * stageCount)), e.mul(e.stage(0), e.scalar(0)));
     const kernel = rowKernel('test', count, safe, store, perElement);
     const n = outer * inner * (perElement ? length : 1);
     const out = empty(

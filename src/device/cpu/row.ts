@@ -4,70 +4,36 @@ import type { ComputeType } from '../../core/dtype.ts';
 import { bytesOf } from '../../core/dtype.ts';
 import type { Operand, RowKernel } from '../../ir/kernel.ts';
 import { computeTypeFor } from '../../ir/kernel.ts';
-import type { Move } from './convert.ts';
-import { moveBetween } from './convert.ts';
-import { countUp, MOST_COMPILED } from './elementwise.ts';
+import { CompiledRow } from './compiledRow.ts';
+import { copyStrided } from './custom/copy.ts';
+import { MOST_COMPILED } from './elementwise.ts';
 import type { Heap } from './heap.ts';
-import type { Cells } from './loops/loop.ts';
-import { NATIVE, Program, widthOf } from './program.ts';
-import type { Extreme } from './reduce.ts';
-import { foldExtreme, foldOf, identityOf, RowAccumulators } from './reduce.ts';
-import { findReuse } from './reuse.ts';
+import { NATIVE, widthOf } from './program.ts';
+import { RowCall } from './rowCall.ts';
 import type { Scratch } from './scratch.ts';
-import { BLOCK, Layout } from './scratch.ts';
+import { BLOCK } from './scratch.ts';
+import type { Temporaries } from './temporaries.ts';
 
 /** Rows side by side when every row's element lies in a cache line of its own. */
 const SCATTERED_ROWS = 256;
 
-class CompiledRow {
-  readonly layout = new Layout();
-  readonly loads: readonly Program[];
-  readonly store: Program;
-  /**
-   * Where the store computes again what a stage has loaded, as softmax does with its exponentials: that stage, and a store which reads the values as one more
-   * input. −1 and the store itself where it does not.
-   */
-  readonly reused: number;
-  readonly storeReusing: Program;
-  readonly inputRegisters: readonly number[];
-  /** Per stage: the cell of a row's result, the register of a block's results, and one for accumulators. */
-  readonly results: readonly { readonly cell: number; readonly register: number; readonly extra: number }[];
+/** Float32's rows from this length on are done one by one, mostly without JavaScript between them; others pay for their calls from twice as long on. */
+const SHORT_ROW = 32;
 
-  constructor(kernel: RowKernel) {
-    const layout = this.layout;
-    this.inputRegisters = Array.from({ length: kernel.inputs }, () => layout.kept++);
-    this.results = kernel.stages.map(() => ({
-      cell: layout.cells++,
-      register: layout.kept++,
-      extra: layout.kept++,
-    }));
-    this.loads = kernel.stages.map((stage) => new Program(stage.load, layout));
-    this.store = new Program(kernel.store, layout);
-    const { stage, store } = findReuse(kernel);
-    this.reused = stage;
-    this.storeReusing = store === null ? this.store : new Program(store, layout);
-  }
-}
-
-interface RowInput {
-  readonly at: number;
-  readonly so: number;
-  readonly sl: number;
-  readonly si: number;
-  readonly move: Move | null;
-  /** Its register, in elements of the compute type. */
-  readonly register: number;
-}
+/** Elements of short rows that are turned at a time: they stay in the second-level cache. */
+const TURNED = 16384;
 
 export class RowRunner {
   readonly #heap: Heap;
   readonly #scratch: Scratch;
+  readonly #temporaries: Temporaries;
   readonly #compiled = new WeakMap<RowKernel, CompiledRow>();
   readonly #byKey = new Map<string, CompiledRow>();
 
-  constructor(heap: Heap, scratch: Scratch) {
+  constructor(heap: Heap, scratch: Scratch, temporaries: Temporaries) {
     this.#heap = heap;
     this.#scratch = scratch;
+    this.#temporaries = temporaries;
   }
 
   #compile(kernel: RowKernel): CompiledRow {
@@ -94,7 +60,11 @@ export class RowRunner {
     const type = computeTypeFor(kernel.computeFrom, inputs, outputs);
     const { layout } = compiled;
     this.#scratch.ensure(layout.cells, layout.kept + layout.temps);
-    const order = orderOfWork(outer, length, inner);
+    const order = orderOfWork(outer, length, inner, type === 'f32' ? SHORT_ROW : 2 * SHORT_ROW);
+    if (order === 'outer' && inner === 1 && length > 1 && this.#lieAsWords(kernel, type, inputs, outputs)) {
+      this.#runTurned(kernel, compiled, type, inputs, outputs[0] as Operand, dims, scalars);
+      return;
+    }
     const call = new RowCall(
       this.#heap,
       this.#scratch,
@@ -106,7 +76,7 @@ export class RowRunner {
       dims,
       order !== 'along',
     );
-    call.begin(scalars);
+    call.begin(scalars, outer * length * inner);
     if (order === 'along') call.runAlong();
     else if (order === 'inner') {
       for (let o = 0; o < outer; o++)
@@ -117,283 +87,81 @@ export class RowRunner {
         for (let o = 0; o < outer; o += block) call.runAcross(o, i, Math.min(block, outer - o), true);
     }
   }
-}
 
-/** Along rows where they are long, across them along `inner` or `outer` where that is longer. */
-function orderOfWork(outer: number, length: number, inner: number): 'along' | 'inner' | 'outer' {
-  if (inner >= 32 || (inner > 1 && inner >= length && inner >= outer)) return 'inner';
-  if (length >= 64 || length >= outer) return 'along';
-  return 'outer';
-}
+  /** Whether all that is read and written element by element are numbers of the compute type, of 32 bits. */
+  #lieAsWords(
+    kernel: RowKernel,
+    type: ComputeType,
+    inputs: readonly Operand[],
+    outputs: readonly Operand[],
+  ): boolean {
+    const native = NATIVE[type];
+    return (
+      widthOf(type) === 4 &&
+      this.#heap.kernels !== null &&
+      inputs.every((x) => x.dtype === native) &&
+      (!kernel.perElement || outputs[0]?.dtype === native)
+    );
+  }
 
-/** One run of a row kernel. */
-class RowCall {
-  readonly #heap: Heap;
-  readonly #scratch: Scratch;
-  readonly #kernel: RowKernel;
-  readonly #compiled: CompiledRow;
-  readonly #type: ComputeType;
-  readonly #width: number;
-  readonly #m: Cells;
-  readonly #inputs: readonly RowInput[];
-  readonly #outAt: number;
-  readonly #storeMove: Move;
-  readonly #native: boolean;
-  readonly #outer: number;
-  readonly #length: number;
-  readonly #inner: number;
-  readonly #across: boolean;
-  /** The stage whose values are kept in the output until the store has read them, −1 for none; and the store. */
-  readonly #reused: number;
-  readonly #store: Program;
-
-  constructor(
-    heap: Heap,
-    scratch: Scratch,
+  /** Many short rows: turned, so that the rows' elements lie side by side, and the results turned back; some rows at a time. */
+  #runTurned(
     kernel: RowKernel,
     compiled: CompiledRow,
     type: ComputeType,
     inputs: readonly Operand[],
     out: Operand,
     dims: readonly number[],
-    across: boolean,
-  ) {
-    this.#heap = heap;
-    this.#scratch = scratch;
-    this.#kernel = kernel;
-    this.#compiled = compiled;
-    this.#type = type;
-    this.#width = widthOf(type);
-    this.#m = heap[type];
-    this.#outAt = out.storage.offset / bytesOf(out.dtype);
-    this.#native = out.dtype === NATIVE[type];
-    this.#storeMove = moveBetween(NATIVE[type], out.dtype);
-    const [outer = 0, length = 0, inner = 0] = dims;
-    this.#outer = outer;
-    this.#length = length;
-    this.#inner = inner;
-    this.#across = across;
-    const reuses = compiled.reused >= 0 && !across && this.#native && inner === 1;
-    this.#reused = reuses && (compiled.loads[compiled.reused] as Program).computed ? compiled.reused : -1;
-    this.#store = this.#reused >= 0 ? compiled.storeReusing : compiled.store;
-    this.#inputs = inputs.slice(0, kernel.inputs).map((operand, k) => ({
-      at: operand.storage.offset / bytesOf(operand.dtype),
-      so: dims[3 + 3 * k] ?? 0,
-      sl: dims[4 + 3 * k] ?? 0,
-      si: dims[5 + 3 * k] ?? 0,
-      move: operand.dtype === NATIVE[type] ? null : moveBetween(operand.dtype, NATIVE[type]),
-      register: scratch.register(compiled.inputRegisters[k] as number) / this.#width,
-    }));
-  }
-
-  /** Places of everything that stays where it is during the run. */
-  begin(scalars: readonly number[]): void {
-    const { loads, results } = this.#compiled;
-    const store = this.#store;
-    const scratch = this.#scratch;
-    const width = this.#width;
-    const size = this.#outer * this.#length * this.#inner;
-    for (const load of loads) load.settle(this.#type, scratch, this.#across, size);
-    const storeAcross = this.#across || !this.#kernel.perElement;
-    store.settle(this.#type, scratch, storeAcross, size);
-    for (const program of [...loads, store]) {
-      const across = program === store ? storeAcross : this.#across;
-      for (const { slot, index } of program.stages) {
-        const result = results[index] as { cell: number; register: number };
-        program.base[slot] = (across ? scratch.register(result.register) : scratch.cell(result.cell)) / width;
-        program.stride[slot] = across ? 1 : 0;
-      }
-      program.begin(this.#m, this.#type, scalars, this.#length);
-    }
-  }
-
-  /** One row after the other; stores of one value a row are gathered and done a block of rows at a time. */
-  runAlong(): void {
-    const { results, loads } = this.#compiled;
-    const { stages, perElement } = this.#kernel;
-    const m = this.#m;
-    const width = this.#width;
-    const inner = this.#inner;
-    const rows = this.#outer * inner;
-    const cells = results.map((r) => this.#scratch.cell(r.cell) / width);
-    const blocks = results.map((r) => this.#scratch.register(r.register) / width);
-    for (let first = 0; first < rows; first += BLOCK) {
-      const count = Math.min(BLOCK, rows - first);
-      for (let r = 0; r < count; r++) {
-        const row = first + r;
-        const o = inner === 1 ? row : Math.floor(row / inner);
-        const i = row - o * inner;
-        for (let s = 0; s < stages.length; s++) {
-          const value = this.#foldRow(loads[s] as Program, s, o, i);
-          m[cells[s] as number] = value;
-          m[(blocks[s] as number) + r] = value;
+    scalars: readonly number[],
+  ): void {
+    const [outer = 0, length = 0] = dims;
+    const most = Math.min(outer, Math.ceil(TURNED / length));
+    const bytes = most * length * 4;
+    const stride = (k: number, axis: number): number => dims[3 + 3 * k + axis] ?? 0;
+    const turned = inputs.map((_, k) => stride(k, 0) !== 0 && stride(k, 1) !== 0 && stride(k, 0) !== 1);
+    const spots = turned.map((is) => (is ? this.#temporaries.take(bytes) : 0));
+    const result = kernel.perElement ? this.#temporaries.take(bytes) : 0;
+    const width = bytesOf(out.dtype);
+    const vector = this.#heap.kernels?.vector;
+    for (let first = 0; first < outer; first += most) {
+      const rows = Math.min(most, outer - first);
+      const own = [1, length, rows];
+      const sources = inputs.map((x, k) => {
+        const [so, sl] = [stride(k, 0), stride(k, 1)];
+        const from = x.storage.offset + first * so * 4;
+        if (turned[k] !== true) {
+          own.push(0, sl, so);
+          return placed(x, from);
         }
-        if (perElement) this.#storeRow(o, i);
-      }
-      if (!perElement) this.#storeRows(count, this.#outAt + first, 1);
+        const at = spots[k] as number;
+        if (sl === 1) vector?.transpose(rows, length, from, so * 4, at, rows * 4);
+        else copyStrided(this.#heap, x.dtype, x.dtype, from / 4, at / 4, [length, rows], [sl, so], [rows, 1]);
+        own.push(0, rows, 1);
+        return placed(x, at);
+      });
+      const to = out.storage.offset + first * (kernel.perElement ? length : 1) * width;
+      const target = placed(out, kernel.perElement ? result : to);
+      const call = new RowCall(this.#heap, this.#scratch, kernel, compiled, type, sources, target, own, true);
+      call.begin(scalars, outer * length);
+      for (let i = 0; i < rows; i += BLOCK) call.runAcross(0, i, Math.min(BLOCK, rows - i), false);
+      if (kernel.perElement) vector?.transpose(length, rows, result, rows * 4, to, length * 4);
     }
+    this.#temporaries.release();
   }
+}
 
-  /** Sets the inputs of `program` to `n` elements from `l` on of row (o, i). */
-  #pointAlong(program: Program, o: number, i: number, l: number, n: number): void {
-    const { inputs, base, stride, indexSlot } = program;
-    for (let k = 0; k < inputs.length; k++) {
-      const leaf = inputs[k] as { slot: number; index: number };
-      const input = this.#inputs[leaf.index];
-      if (input === undefined) {
-        // a stage's values, which lie in the output
-        base[leaf.slot] = this.#outAt + o * this.#length + l;
-        stride[leaf.slot] = 1;
-        continue;
-      }
-      const at = input.at + o * input.so + l * input.sl + i * input.si;
-      if (input.move === null) {
-        base[leaf.slot] = at;
-        stride[leaf.slot] = input.sl;
-      } else {
-        input.move(this.#heap, n, input.register, 1, at, input.sl);
-        base[leaf.slot] = input.register;
-        stride[leaf.slot] = 1;
-      }
-    }
-    if (indexSlot >= 0) countUp(this.#m, base[indexSlot] as number, l, n);
-  }
+function placed(x: Operand, offset: number): Operand {
+  return { ...x, storage: { buffer: 0, offset, bytes: 0, refs: 0, userRefs: 0 } };
+}
 
-  #foldRow(load: Program, s: number, o: number, i: number): number {
-    const m = this.#m;
-    const length = this.#length;
-    const type = this.#type;
-    const combine = this.#kernel.stages[s]?.combine ?? 'sum';
-    if (load.perRow.count > 0) load.run(load.perRow, m, 1);
-    // an input that is folded as it lies needs no blocks
-    const plain =
-      !load.computed && load.indexSlot < 0 && this.#inputs[load.inputs[0]?.index ?? 0]?.move === null;
-    const block = plain ? Math.max(length, 1) : BLOCK;
-    const extreme = combine === 'argmax' || combine === 'argmin';
-    const best: Extreme = { value: identityOf(type, combine), place: 0 };
-    let acc = best.value;
-    for (let l = 0; l < length; l += block) {
-      const n = Math.min(block, length - l);
-      this.#pointAlong(load, o, i, l, n);
-      if (s === this.#reused) load.base[load.result] = this.#outAt + o * length + l;
-      if (load.varying.count > 0) load.run(load.varying, m, n);
-      const a = load.base[load.result] as number;
-      const sa = load.stride[load.result] as number;
-      if (extreme) foldExtreme(m, n, a, sa, combine === 'argmax', l, best);
-      else acc = foldOf(this.#heap, type, combine)(m, n, a, sa, acc);
-    }
-    return extreme ? best.place : acc;
-  }
-
-  #storeRow(o: number, i: number): void {
-    const store = this.#store;
-    const m = this.#m;
-    const inner = this.#inner;
-    const length = this.#length;
-    const direct = this.#native && inner === 1 && store.computed;
-    if (store.perRow.count > 0) store.run(store.perRow, m, 1);
-    for (let l = 0; l < length; l += BLOCK) {
-      const n = Math.min(BLOCK, length - l);
-      this.#pointAlong(store, o, i, l, n);
-      const to = this.#outAt + (o * length + l) * inner + i;
-      if (direct) store.base[store.result] = to;
-      if (store.varying.count > 0) store.run(store.varying, m, n);
-      if (!direct)
-        this.#storeMove(
-          this.#heap,
-          n,
-          to,
-          inner,
-          store.base[store.result] as number,
-          store.stride[store.result] as number,
-        );
-    }
-  }
-
-  /** The per-row store of `n` rows whose results stand in the stages' registers. */
-  #storeRows(n: number, to: number, step: number): void {
-    const store = this.#store;
-    const m = this.#m;
-    if (store.perRow.count > 0) store.run(store.perRow, m, n);
-    if (store.varying.count > 0) store.run(store.varying, m, n);
-    this.#storeMove(
-      this.#heap,
-      n,
-      to,
-      step,
-      store.base[store.result] as number,
-      store.stride[store.result] as number,
-    );
-  }
-
-  /** Sets the inputs of `program` to the `l`-th elements of `n` rows from (o, i) on, along `outer` or `inner`. */
-  #pointAcross(program: Program, o: number, i: number, l: number, n: number, alongOuter: boolean): void {
-    const { inputs, base, stride, indexSlot } = program;
-    for (let k = 0; k < inputs.length; k++) {
-      const leaf = inputs[k] as { slot: number; index: number };
-      const input = this.#inputs[leaf.index] as RowInput;
-      const at = input.at + o * input.so + l * input.sl + i * input.si;
-      const step = alongOuter ? input.so : input.si;
-      if (input.move === null) {
-        base[leaf.slot] = at;
-        stride[leaf.slot] = step;
-      } else {
-        input.move(this.#heap, n, input.register, 1, at, step);
-        base[leaf.slot] = input.register;
-        stride[leaf.slot] = 1;
-      }
-    }
-    if (indexSlot >= 0) this.#m[base[indexSlot] as number] = l;
-  }
-
-  /** All stages and the store of `n` rows side by side: rows (o …, i) where `alongOuter`, else (o, i …). */
-  runAcross(o: number, i: number, n: number, alongOuter: boolean): void {
-    const { loads, results } = this.#compiled;
-    const store = this.#store;
-    const { stages, perElement } = this.#kernel;
-    const m = this.#m;
-    const length = this.#length;
-    const inner = this.#inner;
-    for (let s = 0; s < stages.length; s++) {
-      const load = loads[s] as Program;
-      const result = results[s] as { register: number; extra: number };
-      const acc = new RowAccumulators(
-        this.#heap,
-        this.#type,
-        stages[s]?.combine ?? 'sum',
-        n,
-        this.#scratch.register(result.register),
-        this.#scratch.register(result.extra),
-      );
-      if (load.perRow.count > 0) load.run(load.perRow, m, n);
-      for (let l = 0; l < length; l++) {
-        this.#pointAcross(load, o, i, l, n, alongOuter);
-        if (load.varying.count > 0) load.run(load.varying, m, n);
-        acc.add(load.base[load.result] as number, load.stride[load.result] as number, l);
-      }
-      acc.finish();
-    }
-    if (!perElement) {
-      this.#storeRows(n, this.#outAt + o * inner + i, alongOuter ? inner : 1);
-      return;
-    }
-    const step = alongOuter ? length * inner : 1;
-    const direct = this.#native && step === 1 && store.computed;
-    if (store.perRow.count > 0) store.run(store.perRow, m, n);
-    for (let l = 0; l < length; l++) {
-      this.#pointAcross(store, o, i, l, n, alongOuter);
-      const to = this.#outAt + (o * length + l) * inner + i;
-      if (direct) store.base[store.result] = to;
-      if (store.varying.count > 0) store.run(store.varying, m, n);
-      if (!direct)
-        this.#storeMove(
-          this.#heap,
-          n,
-          to,
-          step,
-          store.base[store.result] as number,
-          store.stride[store.result] as number,
-        );
-    }
-  }
+/** Along rows where they are long, across them along `inner` or `outer` where that is longer. */
+function orderOfWork(
+  outer: number,
+  length: number,
+  inner: number,
+  short: number,
+): 'along' | 'inner' | 'outer' {
+  if (inner >= 32 || (inner > 1 && inner >= length && inner >= outer)) return 'inner';
+  if (length >= short || length >= outer) return 'along';
+  return 'outer';
 }

@@ -1,5 +1,6 @@
 // Strided copies: slices, transposes, concatenations, flips, tiles. Axes are merged as far as they step together; what remains is copied
 // in runs, or, where the two sides run along different axes, in square tiles that suit the cache.
+import type { DType } from '../../../core/dtype.ts';
 import { bytesOf } from '../../../core/dtype.ts';
 import type { Operand } from '../../../ir/kernel.ts';
 import type { Move } from '../convert.ts';
@@ -18,19 +19,33 @@ const TILE = 32;
 /** `stridedCopy`: see ir/kernel.ts. */
 export function stridedCopy(heap: Heap, x: Operand, y: Operand, dims: readonly number[]): void {
   const ndim = dims[0] as number;
-  let axes: Axis[] = [];
-  for (let i = 0; i < ndim; i++) {
-    const extent = dims[3 + i] as number;
-    if (extent === 0) return;
-    if (extent > 1)
-      axes.push({ extent, from: dims[3 + ndim + i] as number, to: dims[3 + 2 * ndim + i] as number });
-  }
+  const part = (i: number): readonly number[] => dims.slice(3 + i * ndim, 3 + (i + 1) * ndim);
   const from = x.storage.offset / bytesOf(x.dtype) + (dims[1] as number);
   const to = y.storage.offset / bytesOf(y.dtype) + (dims[2] as number);
+  copyStrided(heap, x.dtype, y.dtype, from, to, part(0), part(1), part(2));
+}
+
+/** Copies the elements at `from` + Σ c·fromStride to `to` + Σ c·toStride for all c in `shape`. */
+export function copyStrided(
+  heap: Heap,
+  fromType: DType,
+  toType: DType,
+  from: number,
+  to: number,
+  shape: readonly number[],
+  fromStrides: readonly number[],
+  toStrides: readonly number[],
+): void {
+  let axes: Axis[] = [];
+  for (let i = 0; i < shape.length; i++) {
+    const extent = shape[i] as number;
+    if (extent === 0) return;
+    if (extent > 1) axes.push({ extent, from: fromStrides[i] as number, to: toStrides[i] as number });
+  }
   // the output's order, so that writes go forward
   axes.sort((p, q) => q.to - p.to);
   axes = merge(axes);
-  copyAxes(heap, x, y, axes, from, to);
+  copyAxes(heap, fromType, toType, axes, from, to);
 }
 
 function merge(axes: readonly Axis[]): Axis[] {
@@ -44,8 +59,8 @@ function merge(axes: readonly Axis[]): Axis[] {
   return out;
 }
 
-function copyAxes(heap: Heap, x: Operand, y: Operand, axes: Axis[], from: number, to: number): void {
-  const move = moveBetween(x.dtype, y.dtype);
+function copyAxes(heap: Heap, fromType: DType, toType: DType, axes: Axis[], from: number, to: number): void {
+  const move = moveBetween(fromType, toType);
   const last = axes[axes.length - 1];
   if (last === undefined) {
     move(heap, 1, to, 1, from, 1);
@@ -59,11 +74,11 @@ function copyAxes(heap: Heap, x: Operand, y: Operand, axes: Axis[], from: number
   const size = Math.abs(last.from);
   const side =
     size <= 1 ? -1 : axes.findIndex((a, i) => i < axes.length - 1 && Math.abs(a.from) === 1 && a.extent >= 4);
-  const sameWidth = x.dtype === y.dtype;
+  const sameWidth = fromType === toType;
   if (side >= 0 && sameWidth && last.extent >= 4) {
     const [across] = axes.splice(side, 1) as [Axis];
     axes.pop();
-    const m = unitsOf(heap, x.dtype);
+    const m = unitsOf(heap, fromType);
     const vector =
       m.BYTES_PER_ELEMENT === 4 && across.from === 1 && last.to === 1 ? heap.kernels?.vector : undefined;
     // `last` runs along the output, `across` along the source
@@ -78,7 +93,7 @@ function copyAxes(heap: Heap, x: Operand, y: Operand, axes: Axis[], from: number
   if (last.extent < 32 && sameWidth) {
     // runs too short for a call each
     axes.length -= 2;
-    const m = unitsOf(heap, x.dtype);
+    const m = unitsOf(heap, fromType);
     forEachOuter(axes, from, to, (f, t) => copyRuns(m, second, last, f, t));
     return;
   }

@@ -1,7 +1,10 @@
-// Which routine runs a custom kernel.
+// Which routine runs a custom kernel. An epilogue is a pass of its own over what the kernel has stored.
 import type { CpuGenerators } from '../../../core/random/mxnetCpu.ts';
 import { sizeOf } from '../../../core/shape.ts';
-import type { CustomKernel, Operand } from '../../../ir/kernel.ts';
+import { e } from '../../../ir/expr.ts';
+import type { CustomKernel, ElementwiseKernel, Operand } from '../../../ir/kernel.ts';
+import { elementwiseKernel } from '../../../ir/kernel.ts';
+import type { ElementwiseRunner } from '../elementwise.ts';
 import type { Heap } from '../heap.ts';
 import type { Temporaries } from '../temporaries.ts';
 import { stridedCopy } from './copy.ts';
@@ -14,10 +17,28 @@ import { random } from './random.ts';
 import { scatterAddNd, scatterNd } from './scatter.ts';
 import { sort } from './sort.ts';
 
+/** Epilogues as kernels in place. */
+const finishes = new WeakMap<CustomKernel, ElementwiseKernel>();
+
+function finishOf(kernel: CustomKernel): ElementwiseKernel {
+  let finish = finishes.get(kernel);
+  if (finish === undefined) {
+    finish = elementwiseKernel(kernel.name, 1, kernel.epilogue ?? e.input(0));
+    finishes.set(kernel, finish);
+  }
+  return finish;
+}
+
+/** What the routines work with. */
+export interface CustomWorks {
+  readonly heap: Heap;
+  readonly temporaries: Temporaries;
+  readonly elementwise: ElementwiseRunner;
+  readonly generators: CpuGenerators;
+}
+
 export function runCustom(
-  heap: Heap,
-  temporaries: Temporaries,
-  generators: CpuGenerators,
+  { heap, temporaries, elementwise, generators }: CustomWorks,
   kernel: CustomKernel,
   inputs: readonly Operand[],
   outputs: readonly Operand[],
@@ -53,13 +74,19 @@ export function runCustom(
     case 'poolAvg':
     case 'poolSum':
       pool(heap, temporaries, kernel.name, x, y, dims);
+      if (kernel.epilogue !== null)
+        elementwise.run(finishOf(kernel), [y, ...inputs.slice(1)], [y], [], scalars);
       break;
     case 'poolMaxGrad':
     case 'poolMaxPick':
     case 'poolAvgGrad':
-    case 'poolSumGrad':
-      poolGrad(heap, temporaries, kernel.name, inputs, y, dims);
+    case 'poolSumGrad': {
+      const own = kernel.name === 'poolMaxGrad' || kernel.name === 'poolMaxPick' ? 2 : 1;
+      poolGrad(heap, temporaries, kernel.name, inputs.slice(0, own), y, dims);
+      if (kernel.epilogue !== null)
+        elementwise.run(finishOf(kernel), [y, ...inputs.slice(own)], [y], [], scalars);
       break;
+    }
     case 'sort':
       sort(heap, x, y, outputs[1], dims);
       break;

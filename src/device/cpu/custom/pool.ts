@@ -36,50 +36,33 @@ export function pool(
   if (y.dtype !== native) to = temporaries.take(outputs * width) / width;
   const m = heap[type];
   const { kernels } = heap;
-  const [planes = 0, , iH = 0, iW = 0, oD = 0, oH = 0, oW = 0, , kH = 0, kW = 0, , sH = 0, sW = 0] = dims;
-  if (type === 'f32' && kind === 'poolMax' && kernels !== null && isInside(dims))
-    kernels.vector.poolMax(from * 4, to * 4, planes * oD, iH, iW, oH, oW, kH, kW, sH, sW);
-  else if (type === 'f32') poolFloat32(m, kind, from, to, dims, identityOf(type, 'max'));
-  else poolOther(m, kind, from, to, dims, identityOf(type, 'max'));
+  if (type === 'f32' && kernels !== null && isFlat(dims))
+    kernels.vector.pool(CODE[kind], from * 4, to * 4, ...windowsOf(dims), dims[16] ?? 0);
+  else walk(m, kind, from, to, dims, identityOf(type, 'max'));
   if (y.dtype !== native) moveBetween(native, y.dtype)(heap, outputs, final, 1, to, 1);
   temporaries.release();
 }
 
-/** Whether all windows lie inside and have one plane each, one beside the other. */
-export function isInside(dims: readonly number[]): boolean {
-  const [, iD = 0, iH = 0, iW = 0, oD = 0, oH = 0, oW = 0, kD = 0, kH = 0, kW = 0] = dims;
-  const [sD = 0, sH = 0, sW = 0, pD = 0, pH = 0, pW = 0] = dims.slice(10);
-  return (
-    pD + pH + pW === 0 &&
-    kD === 1 &&
-    sD === 1 &&
-    oD === iD &&
-    (oH - 1) * sH + kH <= iH &&
-    (oW - 1) * sW + kW <= iW &&
-    kH * kW > 0
-  );
+/** Kinds in kernels/vector.ts. */
+export const CODE = { poolMax: 0, poolSum: 1, poolAvg: 2 } as const;
+
+/** Whether windows have two axes: one plane each, one beside the other. */
+export function isFlat(dims: readonly number[]): boolean {
+  return dims[1] === dims[4] && dims[7] === 1 && dims[10] === 1 && dims[13] === 0;
 }
 
-// The same walk twice, so that float32's loops see one kind of array only.
-const poolFloat32 = (
-  m: Cells,
-  kind: PoolKind,
-  from: number,
-  to: number,
-  dims: readonly number[],
-  lowest: number,
-): void => walk(m, kind, from, to, dims, lowest, maxFloat32, sumFloat32);
-const poolOther = (
-  m: Cells,
-  kind: PoolKind,
-  from: number,
-  to: number,
-  dims: readonly number[],
-  lowest: number,
-): void => walk(m, kind, from, to, dims, lowest, maxOther, sumOther);
+type Five = [number, number, number, number, number];
+type Eleven = [...Five, ...Five, number];
+
+/** Planes, then extents of inputs, outputs and windows, strides and padding along two axes. */
+export function windowsOf(dims: readonly number[]): Eleven {
+  const at = (i: number): number => dims[i] ?? 0;
+  const sizes = [at(0) * at(1), at(2), at(3), at(5), at(6)] as const;
+  return [...sizes, at(8), at(9), at(11), at(12), at(14), at(15)];
+}
 
 /** Folds a window of dz × dy × dx elements. */
-type Window = (
+function greatest(
   m: Cells,
   at: number,
   dz: number,
@@ -88,40 +71,32 @@ type Window = (
   rowStep: number,
   dx: number,
   acc: number,
-) => number;
+): number {
+  for (let z = 0; z < dz; z++)
+    for (let y = 0; y < dy; y++) {
+      const row = at + z * planeStep + y * rowStep;
+      for (let i = row; i < row + dx; i++) acc = Math.max(acc, m[i] as number);
+    }
+  return acc;
+}
 
-const maxFloat32: Window = (m, at, dz, planeStep, dy, rowStep, dx, acc) => {
-  for (let z = 0; z < dz; z++)
-    for (let y = 0; y < dy; y++) {
-      const row = at + z * planeStep + y * rowStep;
-      for (let i = row; i < row + dx; i++) acc = Math.max(acc, m[i] as number);
-    }
-  return acc;
-};
-const sumFloat32: Window = (m, at, dz, planeStep, dy, rowStep, dx, acc) => {
-  for (let z = 0; z < dz; z++)
-    for (let y = 0; y < dy; y++) {
-      const row = at + z * planeStep + y * rowStep;
-      for (let i = row; i < row + dx; i++) acc += m[i] as number;
-    }
-  return acc;
-};
-const maxOther: Window = (m, at, dz, planeStep, dy, rowStep, dx, acc) => {
-  for (let z = 0; z < dz; z++)
-    for (let y = 0; y < dy; y++) {
-      const row = at + z * planeStep + y * rowStep;
-      for (let i = row; i < row + dx; i++) acc = Math.max(acc, m[i] as number);
-    }
-  return acc;
-};
-const sumOther: Window = (m, at, dz, planeStep, dy, rowStep, dx, acc) => {
+function sumOf(
+  m: Cells,
+  at: number,
+  dz: number,
+  planeStep: number,
+  dy: number,
+  rowStep: number,
+  dx: number,
+  acc: number,
+): number {
   for (let z = 0; z < dz; z++)
     for (let y = 0; y < dy; y++) {
       const row = at + z * planeStep + y * rowStep;
       for (let i = row; i < row + dx; i++) acc += m[i] as number;
     }
   return acc;
-};
+}
 
 function walk(
   m: Cells,
@@ -130,8 +105,6 @@ function walk(
   to: number,
   dims: readonly number[],
   lowest: number,
-  max: Window,
-  sum: Window,
 ): void {
   const at = (i: number): number => dims[i] as number;
   const planes = at(0);
@@ -162,10 +135,10 @@ function walk(
           const x1 = Math.max(0, x0);
           const dx = Math.max(0, Math.min(iW, x0 + kW) - x1);
           if (kind === 'poolMax') {
-            m[o++] = max(m, row + x1, dz, iH * iW, dy, iW, dx, lowest);
+            m[o++] = greatest(m, row + x1, dz, iH * iW, dy, iW, dx, lowest);
             continue;
           }
-          const total = sum(m, row + x1, dz, iH * iW, dy, iW, dx, 0);
+          const total = sumOf(m, row + x1, dz, iH * iW, dy, iW, dx, 0);
           if (!average) {
             m[o++] = total;
             continue;

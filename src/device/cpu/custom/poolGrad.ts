@@ -8,7 +8,7 @@ import type { Heap } from '../heap.ts';
 import type { Cells } from '../loops/loop.ts';
 import { NATIVE, widthOf } from '../program.ts';
 import type { Temporaries } from '../temporaries.ts';
-import { isInside } from './pool.ts';
+import { CODE, isFlat, windowsOf } from './pool.ts';
 
 export type PoolGradKind = 'poolMaxGrad' | 'poolMaxPick' | 'poolAvgGrad' | 'poolSumGrad';
 
@@ -38,11 +38,25 @@ export function poolGrad(
   const to = y.dtype === native ? final : temporaries.take(count * width) / width;
   const m = heap[type];
   const [first = 0, second = 0] = places;
-  if (kind !== 'poolMaxPick') m.fill(0, to, to + count);
   const { kernels } = heap;
-  if (kind === 'poolMaxGrad' && type === 'f32' && kernels !== null && isInside(dims)) {
-    const [planes = 0, , iH = 0, iW = 0, oD = 0, oH = 0, oW = 0, , kH = 0, kW = 0, , sH = 0, sW = 0] = dims;
-    kernels.vector.poolMaxGrad(first * 4, second * 4, to * 4, planes * oD, iH, iW, oH, oW, kH, kW, sH, sW);
+  const compiled = type === 'f32' && kernels !== null && isFlat(dims) && kind !== 'poolMaxPick';
+  const [, , iH = 0, iW = 0, , oH = 0, oW = 0, , kH = 0, kW = 0, , sH = 0, sW = 0, , pH = 0, pW = 0] = dims;
+  // such windows are written whole
+  const twos =
+    kH === 2 && kW === 2 && sH === 2 && sW === 2 && iH === 2 * oH && iW === 2 * oW && pH + pW === 0;
+  if (kind !== 'poolMaxPick' && !(compiled && kind === 'poolMaxGrad' && twos)) m.fill(0, to, to + count);
+  if (compiled) {
+    const windows = windowsOf(dims);
+    const { vector } = kernels;
+    if (kind === 'poolMaxGrad') vector.poolMaxGrad(first * 4, second * 4, to * 4, ...windows);
+    else
+      vector.poolSpread(
+        kind === 'poolAvgGrad' ? CODE.poolAvg : CODE.poolSum,
+        first * 4,
+        to * 4,
+        ...windows,
+        dims[16] ?? 0,
+      );
   } else if (kind === 'poolMaxGrad' || kind === 'poolMaxPick')
     maxima(m, kind === 'poolMaxPick', first, second, to, dims);
   else spread(m, kind === 'poolAvgGrad', first, to, dims);

@@ -13,6 +13,9 @@ const KC = 256;
 const MC = 96;
 const NC = 512;
 
+/** Rows up to which columns are not worth packing. */
+const FEW = 12;
+
 /** Steps that a sum runs on before it is added to the one before: rounding errors grow with the steps of a run, not with the depth. */
 const CHUNK = 64;
 
@@ -72,6 +75,8 @@ export function product(p: usize, m0: i32, m1: i32, n0: i32, n1: i32, work: usiz
   const panelA = work + TILE_BYTES;
   const panelB = panelA + A_BYTES;
   const bColumns = load<usize>(p, B_COLUMNS);
+  // B's columns are read where they lie, or packed strip by strip, where they serve few rows
+  const few = m1 - m0 <= FEW;
   for (let j = n0; j < n1; j += NC) {
     const columns = min(NC, n1 - j);
     let k = 0;
@@ -79,15 +84,16 @@ export function product(p: usize, m0: i32, m1: i32, n0: i32, n1: i32, work: usiz
       const depth = min(step, depthOfAll - k);
       const stripA = depth * MR * 4;
       const stripB = depth * NR * 4;
-      for (let c = 0, to = panelB; c < columns; c += NR, to += stripB)
-        packColumns(p, to, bColumns + ((j + c) << 2), min(NR, columns - c), k, depth);
+      if (!few)
+        for (let c = 0, to = panelB; c < columns; c += NR, to += stripB)
+          packColumns(p, to, bColumns + ((j + c) << 2), min(NR, columns - c), k, depth);
       for (let i = m0; i < m1; i += MC) {
         const rows = min(MC, m1 - i);
         for (let r = 0, to = panelA; r < rows; r += MR, to += stripA) packRows(p, to, i + r, min(MR, rows - r), k, depth);
         const first = k == 0 && load<i32>(p, ADD) == 0;
         const last = k + depth >= depthOfAll;
         for (let c = 0, fromB = panelB; c < columns; c += NR, fromB += stripB)
-          strip(p, panelA, fromB, i, rows, j + c, min(NR, columns - c), depth, first, last, work);
+          strip(p, panelA, fromB, i, rows, j + c, min(NR, columns - c), k, depth, first, last, few, work);
       }
       k += depth;
     } while (k < depthOfAll);
@@ -103,11 +109,27 @@ function strip(
   rows: i32,
   column: i32,
   columns: i32,
+  k0: i32,
   depth: i32,
   first: bool,
   last: bool,
+  few: bool,
   work: usize,
 ): void {
+  let near: usize = 0;
+  let far: usize = 0;
+  let mask0 = i32x4.splat(0);
+  let mask1 = mask0;
+  const table = load<usize>(p, B_DEPTH) + (<usize>k0 << 2);
+  if (few) {
+    const at = load<usize>(p, B_COLUMNS) + (<usize>column << 2);
+    if (columns == NR && twoRuns(at)) {
+      near = load<usize>(p, B) + entry(at, 0);
+      far = load<usize>(p, B) + entry(at, 7) - 28;
+      mask0 = i32x4.ne(jumps(at, entry(at, 0), 0), mask0);
+      mask1 = i32x4.ne(jumps(at + 16, entry(at, 0), 16), mask1);
+    } else packColumns(p, fromB, at, columns, k0, depth);
+  }
   const cColumns = load<usize>(p, C_COLUMNS) + (<usize>column << 2);
   const cRows = load<usize>(p, C_ROWS) + (<usize>row << 2);
   const direct = columns == NR && four(cColumns) && four(cColumns + 16) && entry(cColumns, 4) - entry(cColumns, 0) == 16;
@@ -124,7 +146,13 @@ function strip(
   for (let r = 0; r < rows; r += MR) {
     const fromA = panelA + <usize>(r * depth * 4);
     const count = min(MR, rows - r);
-    if (count > 4) kernel6(fromA, fromB, depth, work);
+    if (near != 0) {
+      if (near == far) {
+        if (count > 4) here6(fromA, near, table, depth, work);
+        else here4(fromA, near, table, depth, work);
+      } else if (count > 4) across6(fromA, near, far, mask0, mask1, table, depth, work);
+      else across4(fromA, near, far, mask0, mask1, table, depth, work);
+    } else if (count > 4) kernel6(fromA, fromB, depth, work);
     else if (count > 2) kernel4(fromA, fromB, depth, work);
     else kernel2(fromA, fromB, depth, work);
     if (direct) {
@@ -168,11 +196,29 @@ function strip(
   }
 }
 
-/** 6 × 8 sums over `depth`, stored at `to` row by row. */
-function kernel6(a: usize, b: usize, depth: i32, to: usize): void {
+/** Where a kernel finds B's columns: packed; neighbours where they lie; in two places, of which masks choose lane by lane. */
+const PACKED = 0;
+const HERE = 1;
+const ACROSS = 2;
+
+/** `rows` × 8 sums over `depth`, stored at `to` row by row. `table`: the depth's offsets where columns are not packed. */
+// @ts-expect-error: decorator
+@inline
+function sums(
+  rows: i32,
+  mode: i32,
+  a: usize,
+  b: usize,
+  far: usize,
+  mask0: v128,
+  mask1: v128,
+  table: usize,
+  depth: i32,
+  to: usize,
+): void {
   let before = false;
   do {
-    const end = b + (<usize>min(CHUNK, depth)) * (NR * 4);
+    const end = a + <usize>min(CHUNK, depth) * (MR * 4);
     let c00 = f32x4.splat(0);
     let c01 = c00;
     let c10 = c00;
@@ -185,143 +231,149 @@ function kernel6(a: usize, b: usize, depth: i32, to: usize): void {
     let c41 = c00;
     let c50 = c00;
     let c51 = c00;
-    for (; b < end; a += MR * 4, b += NR * 4) {
-      const b0 = v128.load(b);
-      const b1 = v128.load(b, 16);
+    for (; a < end; a += MR * 4) {
+      let b0: v128;
+      let b1: v128;
+      if (mode == PACKED) {
+        b0 = v128.load(b);
+        b1 = v128.load(b, 16);
+        b += NR * 4;
+      } else {
+        const o = load<u32>(table);
+        table += 4;
+        b0 = v128.load(b + o);
+        b1 = v128.load(b + o, 16);
+        if (mode == ACROSS) {
+          b0 = v128.bitselect(v128.load(far + o), b0, mask0);
+          b1 = v128.bitselect(v128.load(far + o, 16), b1, mask1);
+        }
+      }
       let x = v128.load32_splat(a);
       c00 = madd(x, b0, c00);
       c01 = madd(x, b1, c01);
       x = v128.load32_splat(a, 4);
       c10 = madd(x, b0, c10);
       c11 = madd(x, b1, c11);
-      x = v128.load32_splat(a, 8);
-      c20 = madd(x, b0, c20);
-      c21 = madd(x, b1, c21);
-      x = v128.load32_splat(a, 12);
-      c30 = madd(x, b0, c30);
-      c31 = madd(x, b1, c31);
-      x = v128.load32_splat(a, 16);
-      c40 = madd(x, b0, c40);
-      c41 = madd(x, b1, c41);
-      x = v128.load32_splat(a, 20);
-      c50 = madd(x, b0, c50);
-      c51 = madd(x, b1, c51);
+      if (rows > 2) {
+        x = v128.load32_splat(a, 8);
+        c20 = madd(x, b0, c20);
+        c21 = madd(x, b1, c21);
+      }
+      if (rows > 3) {
+        x = v128.load32_splat(a, 12);
+        c30 = madd(x, b0, c30);
+        c31 = madd(x, b1, c31);
+      }
+      if (rows > 4) {
+        x = v128.load32_splat(a, 16);
+        c40 = madd(x, b0, c40);
+        c41 = madd(x, b1, c41);
+      }
+      if (rows > 5) {
+        x = v128.load32_splat(a, 20);
+        c50 = madd(x, b0, c50);
+        c51 = madd(x, b1, c51);
+      }
     }
     if (before) {
-      c00 = f32x4.add(v128.load(to), c00);
-      c01 = f32x4.add(v128.load(to, 16), c01);
-      c10 = f32x4.add(v128.load(to, 32), c10);
-      c11 = f32x4.add(v128.load(to, 48), c11);
-      c20 = f32x4.add(v128.load(to, 64), c20);
-      c21 = f32x4.add(v128.load(to, 80), c21);
-      c30 = f32x4.add(v128.load(to, 96), c30);
-      c31 = f32x4.add(v128.load(to, 112), c31);
-      c40 = f32x4.add(v128.load(to, 128), c40);
-      c41 = f32x4.add(v128.load(to, 144), c41);
-      c50 = f32x4.add(v128.load(to, 160), c50);
-      c51 = f32x4.add(v128.load(to, 176), c51);
+      if (rows > 0) {
+        c00 = f32x4.add(v128.load(to, 0), c00);
+        c01 = f32x4.add(v128.load(to, 16), c01);
+      }
+      if (rows > 1) {
+        c10 = f32x4.add(v128.load(to, 32), c10);
+        c11 = f32x4.add(v128.load(to, 48), c11);
+      }
+      if (rows > 2) {
+        c20 = f32x4.add(v128.load(to, 64), c20);
+        c21 = f32x4.add(v128.load(to, 80), c21);
+      }
+      if (rows > 3) {
+        c30 = f32x4.add(v128.load(to, 96), c30);
+        c31 = f32x4.add(v128.load(to, 112), c31);
+      }
+      if (rows > 4) {
+        c40 = f32x4.add(v128.load(to, 128), c40);
+        c41 = f32x4.add(v128.load(to, 144), c41);
+      }
+      if (rows > 5) {
+        c50 = f32x4.add(v128.load(to, 160), c50);
+        c51 = f32x4.add(v128.load(to, 176), c51);
+      }
     }
-    v128.store(to, c00);
-    v128.store(to, c01, 16);
-    v128.store(to, c10, 32);
-    v128.store(to, c11, 48);
-    v128.store(to, c20, 64);
-    v128.store(to, c21, 80);
-    v128.store(to, c30, 96);
-    v128.store(to, c31, 112);
-    v128.store(to, c40, 128);
-    v128.store(to, c41, 144);
-    v128.store(to, c50, 160);
-    v128.store(to, c51, 176);
+    if (rows > 0) {
+      v128.store(to, c00, 0);
+      v128.store(to, c01, 16);
+    }
+    if (rows > 1) {
+      v128.store(to, c10, 32);
+      v128.store(to, c11, 48);
+    }
+    if (rows > 2) {
+      v128.store(to, c20, 64);
+      v128.store(to, c21, 80);
+    }
+    if (rows > 3) {
+      v128.store(to, c30, 96);
+      v128.store(to, c31, 112);
+    }
+    if (rows > 4) {
+      v128.store(to, c40, 128);
+      v128.store(to, c41, 144);
+    }
+    if (rows > 5) {
+      v128.store(to, c50, 160);
+      v128.store(to, c51, 176);
+    }
     before = true;
     depth -= CHUNK;
   } while (depth > 0);
 }
 
-/** The first four rows of a strip. */
+const NONE = i32x4(0, 0, 0, 0);
+
+function kernel6(a: usize, b: usize, depth: i32, to: usize): void {
+  sums(6, PACKED, a, b, 0, NONE, NONE, 0, depth, to);
+}
 function kernel4(a: usize, b: usize, depth: i32, to: usize): void {
-  let before = false;
-  do {
-    const end = b + (<usize>min(CHUNK, depth)) * (NR * 4);
-    let c00 = f32x4.splat(0);
-    let c01 = c00;
-    let c10 = c00;
-    let c11 = c00;
-    let c20 = c00;
-    let c21 = c00;
-    let c30 = c00;
-    let c31 = c00;
-    for (; b < end; a += MR * 4, b += NR * 4) {
-      const b0 = v128.load(b);
-      const b1 = v128.load(b, 16);
-      let x = v128.load32_splat(a);
-      c00 = madd(x, b0, c00);
-      c01 = madd(x, b1, c01);
-      x = v128.load32_splat(a, 4);
-      c10 = madd(x, b0, c10);
-      c11 = madd(x, b1, c11);
-      x = v128.load32_splat(a, 8);
-      c20 = madd(x, b0, c20);
-      c21 = madd(x, b1, c21);
-      x = v128.load32_splat(a, 12);
-      c30 = madd(x, b0, c30);
-      c31 = madd(x, b1, c31);
-    }
-    if (before) {
-      c00 = f32x4.add(v128.load(to), c00);
-      c01 = f32x4.add(v128.load(to, 16), c01);
-      c10 = f32x4.add(v128.load(to, 32), c10);
-      c11 = f32x4.add(v128.load(to, 48), c11);
-      c20 = f32x4.add(v128.load(to, 64), c20);
-      c21 = f32x4.add(v128.load(to, 80), c21);
-      c30 = f32x4.add(v128.load(to, 96), c30);
-      c31 = f32x4.add(v128.load(to, 112), c31);
-    }
-    v128.store(to, c00);
-    v128.store(to, c01, 16);
-    v128.store(to, c10, 32);
-    v128.store(to, c11, 48);
-    v128.store(to, c20, 64);
-    v128.store(to, c21, 80);
-    v128.store(to, c30, 96);
-    v128.store(to, c31, 112);
-    before = true;
-    depth -= CHUNK;
-  } while (depth > 0);
+  sums(4, PACKED, a, b, 0, NONE, NONE, 0, depth, to);
+}
+function kernel2(a: usize, b: usize, depth: i32, to: usize): void {
+  sums(2, PACKED, a, b, 0, NONE, NONE, 0, depth, to);
+}
+function here6(a: usize, b: usize, table: usize, depth: i32, to: usize): void {
+  sums(6, HERE, a, b, 0, NONE, NONE, table, depth, to);
+}
+function here4(a: usize, b: usize, table: usize, depth: i32, to: usize): void {
+  sums(4, HERE, a, b, 0, NONE, NONE, table, depth, to);
+}
+function across6(a: usize, b: usize, far: usize, mask0: v128, mask1: v128, table: usize, depth: i32, to: usize): void {
+  sums(6, ACROSS, a, b, far, mask0, mask1, table, depth, to);
+}
+function across4(a: usize, b: usize, far: usize, mask0: v128, mask1: v128, table: usize, depth: i32, to: usize): void {
+  sums(4, ACROSS, a, b, far, mask0, mask1, table, depth, to);
 }
 
-/** The first two rows of a strip. */
-function kernel2(a: usize, b: usize, depth: i32, to: usize): void {
-  let before = false;
-  do {
-    const end = b + (<usize>min(CHUNK, depth)) * (NR * 4);
-    let c00 = f32x4.splat(0);
-    let c01 = c00;
-    let c10 = c00;
-    let c11 = c00;
-    for (; b < end; a += MR * 4, b += NR * 4) {
-      const b0 = v128.load(b);
-      const b1 = v128.load(b, 16);
-      let x = v128.load32_splat(a);
-      c00 = madd(x, b0, c00);
-      c01 = madd(x, b1, c01);
-      x = v128.load32_splat(a, 4);
-      c10 = madd(x, b0, c10);
-      c11 = madd(x, b1, c11);
-    }
-    if (before) {
-      c00 = f32x4.add(v128.load(to), c00);
-      c01 = f32x4.add(v128.load(to, 16), c01);
-      c10 = f32x4.add(v128.load(to, 32), c10);
-      c11 = f32x4.add(v128.load(to, 48), c11);
-    }
-    v128.store(to, c00);
-    v128.store(to, c01, 16);
-    v128.store(to, c10, 32);
-    v128.store(to, c11, 48);
-    before = true;
-    depth -= CHUNK;
-  } while (depth > 0);
+/** How far the four offsets at `table` are from being neighbours of the one `lane` places before. */
+// @ts-expect-error: decorator
+@inline
+function jumps(table: usize, first: i32, lane: i32): v128 {
+  return i32x4.sub(v128.load(table), i32x4.add(i32x4.splat(first + lane), i32x4(0, 4, 8, 12)));
+}
+
+/** Whether the eight offsets at `table` are those of one run of neighbours, or of two. */
+// @ts-expect-error: decorator
+@inline
+function twoRuns(table: usize): bool {
+  const first = load<i32>(table);
+  const low = jumps(table, first, 0);
+  const high = jumps(table + 16, first, 16);
+  const jump = i32x4.splat(load<i32>(table, 28) - first - 28);
+  const zero = i32x4.splat(0);
+  return (
+    i32x4.all_true(v128.or(i32x4.eq(low, zero), i32x4.eq(low, jump))) &&
+    i32x4.all_true(v128.or(i32x4.eq(high, zero), i32x4.eq(high, jump)))
+  );
 }
 
 /** Packs `count` rows of A from `row` on; what stands in the strip's other rows is never looked at. */
@@ -407,7 +459,17 @@ function packColumns(p: usize, to: usize, columns: usize, count: i32, k0: i32, d
     }
     return;
   }
-  if (count == NR && p7 - p0 != 28 && bridged(to, end, table, p0, p1, p2, p3, p4, p5, p6, p7)) return;
+  if (count == NR && twoRuns(columns)) {
+    const far = p7 - 28;
+    const mask0 = i32x4.ne(jumps(columns, entry(columns, 0), 0), i32x4.splat(0));
+    const mask1 = i32x4.ne(jumps(columns + 16, entry(columns, 0), 16), i32x4.splat(0));
+    for (; to < end; to += NR * 4, table += 4) {
+      const o = load<u32>(table);
+      v128.store(to, v128.bitselect(v128.load(far + o), v128.load(p0 + o), mask0));
+      v128.store(to, v128.bitselect(v128.load(far + o, 16), v128.load(p0 + o, 16), mask1), 16);
+    }
+    return;
+  }
   let k = 0;
   for (; k + 4 <= depth; k += 4, table += 16) {
     if (!four(table)) {
@@ -421,58 +483,6 @@ function packColumns(p: usize, to: usize, columns: usize, count: i32, k0: i32, d
     to += NR * 16;
   }
   for (; k < depth; k++, to += NR * 4, table += 4) one8(to, load<u32>(table), p0, p1, p2, p3, p4, p5, p6, p7);
-}
-
-/**
- * A strip that crosses the end of a row of pixels once: two runs of neighbours, of which the second overwrites what the first's loads brought
- * too much. Returns false where the strip is not of that form.
- */
-// @ts-expect-error: decorator
-@inline
-function bridged(
-  to: usize,
-  end: usize,
-  table: usize,
-  p0: usize,
-  p1: usize,
-  p2: usize,
-  p3: usize,
-  p4: usize,
-  p5: usize,
-  p6: usize,
-  p7: usize,
-): bool {
-  const breaks =
-    i32(p1 - p0 != 4) + i32(p2 - p1 != 4) + i32(p3 - p2 != 4) + i32(p4 - p3 != 4) + i32(p5 - p4 != 4) + i32(p6 - p5 != 4) + i32(p7 - p6 != 4);
-  if (breaks != 1) return false;
-  // the lane at which the second run begins, and the address of that lane
-  const lane =
-    p1 - p0 != 4 ? 1 : p2 - p1 != 4 ? 2 : p3 - p2 != 4 ? 3 : p4 - p3 != 4 ? 4 : p5 - p4 != 4 ? 5 : p6 - p5 != 4 ? 6 : 7;
-  const second = lane == 1 ? p1 : lane == 2 ? p2 : lane == 3 ? p3 : lane == 4 ? p4 : lane == 5 ? p5 : lane == 6 ? p6 : p7;
-  if (lane <= 4) {
-    // 1 to 4 lanes of the first run; of the second, whose last four lanes are stored last
-    const at = <usize>(lane << 2);
-    for (; to < end; to += NR * 4, table += 4) {
-      const o = load<u32>(table);
-      v128.store(to, v128.load(p0 + o));
-      v128.store(to + at, v128.load(second + o));
-      v128.store(to, v128.load(p7 + o - 12), 16);
-    }
-  } else {
-    // the second run is short: its lanes are taken one by one
-    const at = <usize>(lane << 2);
-    for (; to < end; to += NR * 4, table += 4) {
-      const o = load<u32>(table);
-      v128.store(to, v128.load(p0 + o));
-      v128.store(to + at - 16, v128.load(p0 + o + at - 16));
-      if (lane == 5) {
-        store<u32>(to, load<u32>(second + o), 20);
-        store<u64>(to, load<u64>(second + o + 4), 24);
-      } else if (lane == 6) store<u64>(to, load<u64>(second + o), 24);
-      else store<u32>(to, load<u32>(second + o), 28);
-    }
-  }
-  return true;
 }
 
 // @ts-expect-error: decorator
@@ -707,4 +717,56 @@ export function depthwise(
           }
         }
       }
+}
+
+// @ts-ignore: decorator
+@inline
+function stepOf(sum: f64, x: f64, at: usize): f64 {
+  return <f64>(<f32>(sum + x * <f64>load<f32>(at)));
+}
+
+/**
+ * C(m, n) = Σ A(m, k)·B(k, n) in float32 from the first k to the last, each step rounded once, as MXNet's BLAS sums small matrices: the last digits that a tutorial prints depend on it.
+ * (The product of two float32 is exact in a double.) Distances in bytes; C's columns are neighbours.
+ */
+export function steps(
+  c: usize,
+  cRow: usize,
+  a: usize,
+  aRow: usize,
+  aDepth: usize,
+  b: usize,
+  bDepth: usize,
+  bColumn: usize,
+  rows: i32,
+  columns: i32,
+  depth: i32,
+): void {
+  for (let m = 0; m < rows; m++, a += aRow, c += cRow) {
+    let n = 0;
+    let to = c;
+    let q0 = b;
+    for (; n + 4 <= columns; n += 4, to += 16, q0 += bColumn * 4) {
+      let s0: f64 = 0;
+      let s1: f64 = 0;
+      let s2: f64 = 0;
+      let s3: f64 = 0;
+      for (let k = 0, p = a, q = q0; k < depth; k++, p += aDepth, q += bDepth) {
+        const x = <f64>load<f32>(p);
+        s0 = stepOf(s0, x, q);
+        s1 = stepOf(s1, x, q + bColumn);
+        s2 = stepOf(s2, x, q + bColumn * 2);
+        s3 = stepOf(s3, x, q + bColumn * 3);
+      }
+      store<f32>(to, <f32>s0);
+      store<f32>(to, <f32>s1, 4);
+      store<f32>(to, <f32>s2, 8);
+      store<f32>(to, <f32>s3, 12);
+    }
+    for (; n < columns; n++, to += 4, q0 += bColumn) {
+      let s0: f64 = 0;
+      for (let k = 0, p = a, q = q0; k < depth; k++, p += aDepth, q += bDepth) s0 = stepOf(s0, <f64>load<f32>(p), q);
+      store<f32>(to, <f32>s0);
+    }
+  }
 }

@@ -1,5 +1,6 @@
 // The loops by compute type, and those of a heap that has compiled kernels.
 import type { ComputeType } from '../../../core/dtype.ts';
+import { SMALL } from '../../digits.ts';
 import type { Heap } from '../heap.ts';
 import type { Kernels } from '../wasm/load.ts';
 import { vectorLoops } from '../wasm/loops.ts';
@@ -8,9 +9,6 @@ import * as f64 from './f64.ts';
 import * as i32 from './i32.ts';
 import type { LoopTable } from './loop.ts';
 import * as u32 from './u32.ts';
-
-/** Up to this many elements functions such as exp have JavaScript's digits: correctly rounded nearly always, and tutorials print some of them. */
-const SMALL = 1024;
 
 export type LoopTables = { readonly [K in ComputeType]: LoopTable };
 

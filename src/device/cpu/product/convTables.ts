@@ -1,7 +1,6 @@
 // The indices of convolutions as nested counts and steps: which elements a convolution's taps and pixels are, in boxes with zeros around them.
-import type { marginsOf } from './conv.ts';
-import type { ConvGeometry, Triple } from './patches.ts';
-import { volume } from './patches.ts';
+import type { ConvGeometry, marginsOf, Triple } from './geometry.ts';
+import { volume } from './geometry.ts';
 import type { Nest } from './plans.ts';
 
 export type Margins = ReturnType<typeof marginsOf>;

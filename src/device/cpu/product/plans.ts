@@ -40,6 +40,17 @@ export interface Shape {
 /** Where tables begin, in elements. */
 export type Starts = { readonly [K in keyof Plan]?: number };
 
+/** A product's tables once they are found, until all are dropped. */
+export class PlanRef {
+  plan: Plan | null = null;
+  version = -1;
+  readonly key: string;
+
+  constructor(key: string) {
+    this.key = key;
+  }
+}
+
 const countOf = (nest: Nest): number => nest.reduce((n, [count]) => n * count, 1);
 
 export class Plans {
@@ -49,6 +60,8 @@ export class Plans {
   readonly #plans = new Map<string, Plan>();
   readonly #kept: { readonly at: number; readonly bytes: number }[] = [];
   #keptBytes = 0;
+  /** Counts how often all tables were dropped. */
+  #version = 0;
 
   constructor(heap: Heap, allocator: Allocator, temporaries: Temporaries) {
     this.#heap = heap;
@@ -56,12 +69,17 @@ export class Plans {
     this.#temporaries = temporaries;
   }
 
-  get(key: string): Plan | undefined {
-    return this.#plans.get(key);
+  /** The tables that `ref` asks for, which are made where there are none yet. */
+  find(ref: PlanRef, shape: () => readonly [Shape, Starts?]): Plan {
+    if (ref.plan !== null && ref.version === this.#version) return ref.plan;
+    const plan = this.#plans.get(ref.key) ?? this.#make(ref.key, ...shape());
+    ref.plan = this.#plans.has(ref.key) ? plan : null;
+    ref.version = this.#version;
+    return plan;
   }
 
   /** Makes the tables of a product, and keeps them under `key` unless they are large. */
-  make(key: string, shape: Shape, starts: Starts = {}): Plan {
+  #make(key: string, shape: Shape, starts: Starts = {}): Plan {
     const kernel = this.#heap.kernels?.product;
     if (kernel === undefined) throw new Error('tables are made by compiled kernels');
     const names = ['aRows', 'aDepth', 'bDepth', 'bColumns', 'cRows', 'cColumns'] as const;
@@ -115,6 +133,7 @@ export class Plans {
     for (const { at, bytes } of this.#kept) this.#allocator.free(at, bytes);
     this.#kept.length = 0;
     this.#keptBytes = 0;
+    this.#version++;
     this.#plans.clear();
   }
 }

@@ -4,15 +4,10 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { DType } from '../../../core/dtype.ts';
 import { isFloat } from '../../../core/dtype.ts';
 import { e } from '../../../ir/expr.ts';
-import type { Operand, ProductKernel } from '../../../ir/kernel.ts';
+import type { ProductKernel } from '../../../ir/kernel.ts';
 import { productKernel } from '../../../ir/kernel.ts';
-import { Allocator } from '../allocator.ts';
 import { CpuDevice } from '../cpuDevice.ts';
-import { Heap } from '../heap.ts';
-import { Scratch } from '../scratch.ts';
-import { Temporaries } from '../temporaries.ts';
 import { close, convertTo, empty, get, put, randomStream, release, SIMD_FORMS } from '../testReference.ts';
-import { ProductRunner } from './product.ts';
 
 let device = new CpuDevice();
 let random = randomStream(21);
@@ -344,6 +339,10 @@ const cases: readonly (readonly [string, Conv])[] = [
     { ...flat(3, 3, 1, 20, 1, { groups: 3 }), k: [1, 1, 5], s: [1, 1, 2], p: [0, 0, 2] },
   ],
   ['depthwise, stride 3', flat(2, 4, 14, 17, 3, { groups: 2, s: [1, 3, 3], p: [0, 1, 0] })],
+  ['depthwise, long rows', flat(3, 3, 9, 23, 3, { groups: 3, p: [0, 1, 1] })],
+  ['depthwise, long rows, stride 2', flat(2, 2, 11, 26, 3, { groups: 2, s: [1, 2, 2], p: [0, 1, 1] })],
+  ['depthwise, stride beyond the kernel', flat(2, 2, 10, 17, 2, { groups: 2, s: [1, 3, 3], d: [1, 1, 2] })],
+  ['depthwise, more padding than kernel', flat(2, 2, 4, 5, 2, { groups: 2, p: [0, 2, 2] })],
   ['depthwise with a multiplier', flat(3, 6, 7, 6, 3, { groups: 3, d: [1, 2, 1], p: [0, 2, 1] })],
   ['one axis', { ...flat(3, 4, 1, 20, 1), k: [1, 1, 5], s: [1, 1, 2], p: [0, 0, 2] }],
   [
@@ -390,48 +389,6 @@ eachForm('convolution and its gradients', () => {
         },
         'float32',
       );
-    }
-  });
-});
-
-describe('convolution without kernels', () => {
-  test('a source too large to be copied with margins is read with a look at its bounds', () => {
-    device = new CpuDevice({ simd: 'none' });
-    const heap = new Heap();
-    const allocator = new Allocator(heap, 1024);
-    const bare = new ProductRunner(heap, new Scratch(allocator), new Temporaries(allocator), null, 0);
-    for (const [, g] of cases.filter(([, c]) => c.N > 0 && c.C !== c.groups)) {
-      const o = outputOf(g);
-      const dims = [g.N, g.C, g.O, g.groups, ...g.i, ...o, ...g.k, ...g.s, ...g.d, ...g.p];
-      const sizes = {
-        x: g.N * g.C * volume(g.i),
-        w: ((g.O * g.C) / g.groups) * volume(g.k),
-        y: g.N * g.O * volume(o),
-      };
-      for (const [form, a, b, out] of [
-        ['conv', 'x', 'w', 'y'],
-        ['convGradData', 'y', 'w', 'x'],
-        ['convGradWeight', 'y', 'x', 'w'],
-      ] as const) {
-        const kernel = productKernel('conv', form);
-        const values = [numbers('float32', sizes[a]), numbers('float32', sizes[b])];
-        const inputs = values.map((v) => put(device, 'float32', [v.length], v));
-        const want = empty(device, 'float32', [sizes[out]]);
-        device.run(kernel, inputs, [want], dims, []);
-        const own = [...values, new Array<number>(sizes[out]).fill(7)].map((v) => {
-          const offset = allocator.alloc(v.length * 4);
-          heap.f32.set(v, offset / 4);
-          const storage = { buffer: 0, offset, bytes: v.length * 4, refs: 0, userRefs: 0 };
-          return { storage, dtype: 'float32', shape: [v.length] } as const;
-        });
-        const result = own[2] as Operand;
-        bare.run(kernel, own.slice(0, 2), [result], dims, []);
-        const at = result.storage.offset / 4;
-        expect(Array.from(heap.f32.subarray(at, at + sizes[out])), `${form} ${JSON.stringify(g)}`).toEqual(
-          get(device, want),
-        );
-        release(device, want, ...inputs);
-      }
     }
   });
 });

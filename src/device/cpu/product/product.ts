@@ -1,54 +1,44 @@
-// Product kernels: operands brought to numbers the packers read, the form's routine, the store. Float32 goes to the compiled kernels where there are
-// any; the routines in JavaScript do the other dtypes, small products, and everything on a machine without SIMD.
+// Product kernels: operands brought to numbers that the engine reads, the form's tables, the store. Float32 goes to the compiled kernels, all else to loops in JavaScript.
 import type { ComputeType, DType } from '../../../core/dtype.ts';
 import { bytesOf, computeTypeOf } from '../../../core/dtype.ts';
 import { sizeOf } from '../../../core/shape.ts';
 import type { Operand, ProductKernel } from '../../../ir/kernel.ts';
 import { moveBetween } from '../convert.ts';
+import { copyStrided } from '../custom/copy.ts';
+import type { CompiledElementwise, ElementwiseRunner } from '../elementwise.ts';
 import type { Heap } from '../heap.ts';
+import { NATIVE } from '../program.ts';
 import type { Scratch } from '../scratch.ts';
 import type { Temporaries } from '../temporaries.ts';
-import type { Source } from './conv.ts';
-import { conv, convGradData, convGradWeight, marginsOf } from './conv.ts';
-import { depthwiseConv, depthwiseGradData, depthwiseGradWeight, isDepthwise } from './depthwise.ts';
-import type { Floats } from './gemm.ts';
-import { matmul, TINY } from './matmul.ts';
-import type { ConvGeometry, Triple } from './patches.ts';
-import { geometryOf, volume } from './patches.ts';
+import { ProductCall } from './calls.ts';
+import type { Engine } from './forms.ts';
+import { conv, convGradData, convGradWeight } from './forms.ts';
+import { geometryOf, volume } from './geometry.ts';
+import { PlainProduct } from './plain.ts';
 import { CompiledEpilogue, ProductStore } from './store.ts';
-import type { Finish, TiledProduct } from './tiled.ts';
-
-/** Above this a source is read with a look at its bounds rather than copied with zeros around it; its edges are a small part of it then. */
-const MOST_MARGIN_BYTES = 2 ** 26;
-
-function copyRow(data: Floats, to: number, from: number, n: number): void {
-  if (n > 64) data.copyWithin(to, from, from + n);
-  else for (let i = 0; i < n; i++) data[to + i] = data[from + i] as number;
-}
+import type { TiledProduct } from './tiled.ts';
 
 export class ProductRunner {
   readonly #heap: Heap;
   readonly #scratch: Scratch;
   readonly #temporaries: Temporaries;
   readonly #tiled: TiledProduct | null;
-  readonly #mostMarginBytes: number;
+  readonly #elementwise: ElementwiseRunner;
   readonly #compiled = new WeakMap<ProductKernel, CompiledEpilogue>();
 
-  /**
-   * `tiled`: the compiled kernels. `mostMarginBytes`: how large a copy of a convolution's source with zeros around it may be in the routines in JavaScript.
-   */
+  /** `tiled`: the compiled kernels. */
   constructor(
     heap: Heap,
     scratch: Scratch,
     temporaries: Temporaries,
-    tiled: TiledProduct | null = null,
-    mostMarginBytes = MOST_MARGIN_BYTES,
+    elementwise: ElementwiseRunner,
+    tiled: TiledProduct | null,
   ) {
     this.#tiled = tiled;
-    this.#mostMarginBytes = mostMarginBytes;
     this.#heap = heap;
     this.#scratch = scratch;
     this.#temporaries = temporaries;
+    this.#elementwise = elementwise;
   }
 
   run(
@@ -58,80 +48,130 @@ export class ProductRunner {
     dims: readonly number[],
     scalars: readonly number[],
   ): void {
-    const out = outputs[0] as Operand;
-    if (sizeOf(out.shape) === 0) return;
+    this.#runCall(this.#callOf(kernel, outputs, dims), inputs, outputs, dims, scalars);
+  }
+
+  /** A run with everything found out that does not change from run to run; operands may come to lie elsewhere. */
+  prepare(
+    kernel: ProductKernel,
+    inputs: readonly Operand[],
+    outputs: readonly Operand[],
+    dims: readonly number[],
+  ): (scalars: readonly number[]) => void {
+    const call = this.#callOf(kernel, outputs, dims);
+    return (scalars) => this.#runCall(call, inputs, outputs, dims, scalars);
+  }
+
+  #callOf(kernel: ProductKernel, outputs: readonly Operand[], dims: readonly number[]): ProductCall {
     let compiled = this.#compiled.get(kernel);
     if (compiled === undefined) {
       compiled = new CompiledEpilogue(kernel);
       this.#compiled.set(kernel, compiled);
     }
-    const type = computeTypeOf(out.dtype);
-    const integers = type === 'i32' || type === 'u32';
+    return new ProductCall(kernel, compiled, computeTypeOf((outputs[0] as Operand).dtype), dims);
+  }
+
+  #runCall(
+    call: ProductCall,
+    inputs: readonly Operand[],
+    outputs: readonly Operand[],
+    dims: readonly number[],
+    scalars: readonly number[],
+  ): void {
+    const { kernel, compiled, type } = call;
+    const out = outputs[0] as Operand;
     const bias = kernel.bias === 'none' ? undefined : inputs[2];
-    const left = inputs[0] as Operand;
-    const right = inputs[1] as Operand;
     // conversions allocate, which may renew the heap's views: so first all of them, then the views
-    const a = this.#bring(left, type);
-    const b = this.#bring(right, type);
-    if (type === 'f32' && this.#tiled !== null && !isSmall(kernel, dims)) {
-      this.#runTiled(this.#tiled, kernel, compiled, dims, a * 4, b * 4, bias, out, scalars);
-      this.#temporaries.release();
-      return;
-    }
-    const store = new ProductStore(this.#heap, this.#scratch, compiled, kernel, type, bias, out, scalars);
-    const data = type === 'f32' ? this.#heap.f32 : this.#heap.f64;
-    const x: Source = { data, at: a };
-    const y: Source = { data, at: b };
-    if (kernel.form === 'matmul') matmul(kernel, dims, x, y, store, integers);
-    else {
-      const g = geometryOf(dims);
-      if (integers || !isDepthwise(g)) this.#convolve(kernel.form, g, type, a, b, store, integers);
-      else if (kernel.form === 'conv') depthwiseConv(g, x, y, store);
-      else if (kernel.form === 'convGradData') depthwiseGradData(g, x, y, store);
-      else depthwiseGradWeight(g, x, y, store);
-    }
+    const a = this.#bring(inputs[0] as Operand, type);
+    const b = this.#bring(inputs[1] as Operand, type);
+    if (kernel.rowSum) this.#sumRows(kernel, type, a, outputs[1] as Operand, dims);
+    if (call.size === 0) {
+      // nothing to compute
+    } else if (compiled.pass !== null) {
+      const extras = inputs.slice(bias === undefined ? 2 : 3);
+      this.#runWithPass(call, compiled.pass, a, b, bias, extras, out, scalars);
+    } else this.#compute(call, a, b, bias, out, scalars);
     this.#temporaries.release();
   }
 
-  /** Float32 by the compiled kernels; `a` and `b` in bytes. */
-  #runTiled(
-    tiled: TiledProduct,
-    kernel: ProductKernel,
-    compiled: CompiledEpilogue,
-    dims: readonly number[],
+  /** The product with an epilogue that reads more than the sums, which are stored before. */
+  #runWithPass(
+    call: ProductCall,
+    pass: CompiledElementwise,
+    a: number,
+    b: number,
+    bias: Operand | undefined,
+    extras: readonly Operand[],
+    out: Operand,
+    scalars: readonly number[],
+  ): void {
+    const { kernel, type, shape, size } = call;
+    const [, rows, columns] = shape;
+    const native = NATIVE[type];
+    const stay = call.plain && out.dtype === native;
+    const sums = stay ? out : this.#temporary(native, shape);
+    this.#compute(call.inOrder(), a, b, bias, sums, scalars);
+    const shapes = { full: shape, m: [rows, 1], n: [columns], one: [1] };
+    const inputs = [sums, ...extras].map(({ storage, dtype }, k) => ({
+      storage,
+      dtype,
+      shape: shapes[k === 0 ? 'full' : (kernel.extras[k - 1] ?? 'full')],
+    }));
+    const target = { ...(call.plain ? out : sums), shape };
+    this.#elementwise.runCompiled(pass, type, inputs, [target], size, scalars);
+    if (!call.plain) this.#scatter(call, native, sums.storage.offset, out);
+  }
+
+  /** Memory for an array of the call. */
+  #temporary(dtype: DType, shape: readonly number[]): Operand {
+    const bytes = sizeOf(shape) * bytesOf(dtype);
+    return {
+      storage: { buffer: 0, offset: this.#temporaries.take(bytes), bytes, refs: 0, userRefs: 0 },
+      dtype,
+      shape,
+    };
+  }
+
+  /** The sums with bias and an epilogue that reads nothing else. */
+  #compute(
+    call: ProductCall,
     a: number,
     b: number,
     bias: Operand | undefined,
     out: Operand,
     scalars: readonly number[],
   ): void {
-    const size = sizeOf(out.shape);
-    const native = out.dtype === 'float32';
-    const finish: Finish = {
-      bias: bias === undefined ? 0 : this.#bring(bias, 'f32') * 4,
-      kind: bias === undefined ? 'none' : kernel.bias,
-      relu: compiled.relu,
-    };
-    const c = native ? out.storage.offset : this.#temporaries.take(size * 4);
-    switch (kernel.form) {
-      case 'matmul':
-        tiled.matmul(kernel.transposeA, kernel.transposeB, dims, a, b, c, finish);
-        break;
-      case 'conv': {
-        const g = geometryOf(dims);
-        if (isDepthwise(g)) tiled.depthwise(g, a, b, c, finish);
-        else tiled.conv(g, a, b, c, finish);
-        break;
-      }
-      case 'convGradData':
-        tiled.convGradData(geometryOf(dims), a, b, c, finish);
-        break;
-      case 'convGradWeight':
-        tiled.convGradWeight(geometryOf(dims), a, b, c, finish);
-        break;
+    const { kernel, compiled, type } = call;
+    if (type === 'f32' && this.#tiled !== null) {
+      this.#runTiled(this.#tiled, call, a * 4, b * 4, bias, out, scalars);
+      return;
     }
+    const store = new ProductStore(this.#heap, this.#scratch, compiled, kernel, type, bias, out, scalars);
+    const plain = new PlainProduct(this.#heap, this.#temporaries, store, type === 'i32' || type === 'u32');
+    runOn(plain, call, a * 8, b * 8, 0);
+  }
+
+  /** Float32 by the compiled kernels; `a` and `b` in bytes. */
+  #runTiled(
+    tiled: TiledProduct,
+    call: ProductCall,
+    a: number,
+    b: number,
+    bias: Operand | undefined,
+    out: Operand,
+    scalars: readonly number[],
+  ): void {
+    const { compiled, size, finish } = call;
+    const native = out.dtype === 'float32';
+    if (bias !== undefined) finish.bias = this.#bring(bias, 'f32') * 4;
+    // what is computed apart from the output, because it is converted or finished afterwards, lies in order
+    const apart = !native || (!call.plain && compiled.program !== null && !compiled.relu);
+    const c = apart ? this.#temporaries.take(size * 4) : out.storage.offset;
+    runOn(tiled, apart ? call.inOrder() : call, a, b, c);
     if (!compiled.relu) compiled.finish(this.#heap, this.#scratch, 'f32', c / 4, size, scalars);
-    if (!native)
+    if (!apart) return;
+    if (!call.plain) this.#scatter(call, 'float32', c, out);
+    else
       moveBetween('float32', out.dtype)(
         this.#heap,
         size,
@@ -142,64 +182,54 @@ export class ProductRunner {
       );
   }
 
-  #convolve(
-    form: ProductKernel['form'],
-    g: ConvGeometry,
-    type: ComputeType,
-    a: number,
-    b: number,
-    store: ProductStore,
-    integers: boolean,
-  ): void {
-    // patches are read from x: the first operand, or for the weights' gradient the second
-    const second = form === 'convGradWeight';
-    const { extents, before, after } = marginsOf(form, g);
-    const channels = form === 'convGradData' ? g.O : g.C;
-    const margins = this.#surround(g.N * channels, extents, before, after, type, second ? b : a);
-    const data = type === 'f32' ? this.#heap.f32 : this.#heap.f64;
-    const source = { data, ...margins };
-    const other = { data, at: second ? a : b };
-    if (form === 'conv') conv(g, source, other, store, integers);
-    else if (form === 'convGradData') convGradData(g, source, other, store, integers);
-    else convGradWeight(g, other, source, store, integers);
+  /** Brings results that lie in order to where a matrix product's results belong. */
+  #scatter({ matmulCall }: ProductCall, fromType: DType, from: number, out: Operand): void {
+    if (matmulCall === null) return;
+    const { batch, M, N, inner, cSteps, cRow } = matmulCall.layout;
+    copyStrided(
+      this.#heap,
+      fromType,
+      out.dtype,
+      from / bytesOf(fromType),
+      out.storage.offset / bytesOf(out.dtype),
+      [batch / inner, inner, M, N],
+      [inner * M * N, M * N, N, 1],
+      [cSteps[0], cSteps[1], cRow, 1],
+    );
   }
 
-  /** A copy of `planes` boxes with zeros around each; none where there is nothing to add or the copy would be large. */
-  #surround(
-    planes: number,
-    extents: Triple,
-    before: Triple,
-    after: Triple,
-    type: ComputeType,
-    from: number,
-  ): { at: number; extents: Triple; before: Triple } {
-    const wide: Triple = [
-      before[0] + extents[0] + after[0],
-      before[1] + extents[1] + after[1],
-      before[2] + extents[2] + after[2],
-    ];
-    const width = type === 'f32' ? 4 : 8;
-    const bytes = planes * volume(wide) * width;
-    if (volume(wide) === volume(extents) || bytes > this.#mostMarginBytes)
-      return { at: from, extents, before: [0, 0, 0] };
-    const at = this.#temporaries.take(bytes) / width;
-    const data = type === 'f32' ? this.#heap.f32 : this.#heap.f64;
-    data.fill(0, at, at + planes * volume(wide));
-    const [depth, height, row] = extents;
-    let source = from;
-    for (let p = 0; p < planes; p++)
-      for (let z = 0; z < depth; z++)
-        for (let y = 0; y < height; y++) {
-          const to = at + ((p * wide[0] + before[0] + z) * wide[1] + before[1] + y) * wide[2] + before[2];
-          copyRow(data, to, source, row);
-          source += row;
-        }
-    return { at, extents: wide, before };
+  /** The second output of `rowSum`; `a` counts elements of the compute type. */
+  #sumRows(kernel: ProductKernel, type: ComputeType, a: number, out: Operand, dims: readonly number[]): void {
+    const n = sizeOf(out.shape);
+    const to = out.storage.offset / 4;
+    const [batch = 0, M = 0, second = 0, K = 0, aStep = 0] = dims;
+    const { f32, f64, kernels } = this.#heap;
+    const single = type === 'f32' && this.#tiled !== null;
+    const data = single ? f32 : f64;
+    if (kernel.form === 'matmul') {
+      for (let i = 0; i < batch; i++) {
+        const at = a + i * aStep;
+        if (kernels !== null && single) {
+          if (kernel.transposeA) kernels.vector.columnSums((to + i * M) * 4, at * 4, K, M, M * 4);
+          else kernels.vector.rowSums((to + i * M) * 4, at * 4, 1, M, K);
+        } else
+          for (let m = 0; m < M; m++)
+            f32[to + i * M + m] = kernel.transposeA
+              ? sumOf(data, at + m, 1, 0, K, M)
+              : sumOf(data, at + m * K, 1, 0, K, 1);
+      }
+      return;
+    }
+    const pixels = volume(geometryOf(dims).o);
+    if (kernels !== null && single) kernels.vector.rowSums(to * 4, a * 4, batch, n, pixels);
+    else
+      for (let o = 0; o < second; o++)
+        f32[to + o] = sumOf(data, a + o * pixels, batch, second * pixels, pixels, 1);
   }
 
-  /** The index of the operand's first element among float32 (for f32) or float64 (for all else, where integers are exact). */
+  /** The index of the operand's first element among float32 (for compiled kernels) or float64 (for all else, where integers are exact). */
   #bring(operand: Operand, type: ComputeType): number {
-    const wanted: DType = type === 'f32' ? 'float32' : 'float64';
+    const wanted: DType = type === 'f32' && this.#tiled !== null ? 'float32' : 'float64';
     const width = bytesOf(wanted);
     if (operand.dtype === wanted) return operand.storage.offset / width;
     const n = sizeOf(operand.shape);
@@ -216,10 +246,34 @@ export class ProductRunner {
   }
 }
 
-/** Small matrices are summed step by step (see matmul.ts), and some depthwise convolutions are left to the loops in depthwise.ts. */
-function isSmall(kernel: ProductKernel, dims: readonly number[]): boolean {
-  if (kernel.form === 'matmul')
-    return (dims[1] as number) * (dims[2] as number) * (dims[3] as number) <= TINY;
-  const g = geometryOf(dims);
-  return isDepthwise(g) && (kernel.form !== 'conv' || g.i[0] !== 1 || g.o[0] !== 1 || g.k[0] !== 1);
+/** Sums `n` elements in each of `images`, whose sums are rounded as those of a kernel of its own would be. */
+function sumOf(
+  data: Float32Array | Float64Array,
+  at: number,
+  images: number,
+  imageStep: number,
+  n: number,
+  step: number,
+): number {
+  let all = 0;
+  for (let i = 0; i < images; i++) {
+    let sum = 0;
+    for (let k = 0, p = at + i * imageStep; k < n; k++, p += step) sum += data[p] as number;
+    all += Math.fround(sum);
+  }
+  return all;
+}
+
+function runOn(
+  engine: Engine,
+  { matmulCall, convCall, finish }: ProductCall,
+  a: number,
+  b: number,
+  c: number,
+): void {
+  if (matmulCall !== null) engine.matmul(matmulCall, a, b, c, finish);
+  else if (convCall === null) return;
+  else if (convCall.form === 'convGradWeight') convGradWeight(engine, convCall, a, b, c, finish);
+  else if (convCall.form === 'convGradData') convGradData(engine, convCall, a, b, c, finish);
+  else conv(engine, convCall, a, b, c, finish);
 }

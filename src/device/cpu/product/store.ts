@@ -7,6 +7,7 @@ import { e, exprKey } from '../../../ir/expr.ts';
 import type { Operand, ProductKernel } from '../../../ir/kernel.ts';
 import type { Move } from '../convert.ts';
 import { moveBetween, readElement } from '../convert.ts';
+import { CompiledElementwise } from '../elementwise.ts';
 import type { Heap } from '../heap.ts';
 import type { Cells } from '../loops/loop.ts';
 import { NATIVE, Program, widthOf } from '../program.ts';
@@ -19,10 +20,14 @@ export class CompiledEpilogue {
   readonly program: Program | null;
   /** Whether the epilogue is the rectifier, which compiled kernels do as they store. */
   readonly relu: boolean;
+  /** An epilogue that reads more than the sums: a pass of its own over what the product has stored. */
+  readonly pass: CompiledElementwise | null;
 
-  constructor(kernel: ProductKernel) {
-    this.program = kernel.epilogue === null ? null : new Program(kernel.epilogue, this.layout);
-    this.relu = kernel.epilogue !== null && RELU.has(exprKey(kernel.epilogue));
+  constructor({ epilogue, extras }: ProductKernel) {
+    this.relu = epilogue !== null && RELU.has(exprKey(epilogue));
+    const apart = epilogue !== null && extras.length > 0 && !this.relu;
+    this.program = epilogue === null || apart ? null : new Program(epilogue, this.layout);
+    this.pass = apart ? new CompiledElementwise(epilogue) : null;
   }
 
   /** The epilogue in place on `n` elements from `at` on, which a whole product has left there. */

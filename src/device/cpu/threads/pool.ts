@@ -103,6 +103,11 @@ export class Pool {
     return started.length === 0 ? null : new Pool(cell, started);
   }
 
+  /** Cuts an M × N product of depth K; null where it is not worth it. */
+  cut(M: number, N: number, K: number): Cut | null {
+    return cut(M, N, K, this.size);
+  }
+
   /**
    * Computes the M × N product whose fields lie at `fields`, with the others. Returns false where a thread was lost: some of the result is
    * missing then, the pool has ended, and the lost thread may write to the memory yet.

@@ -1,9 +1,10 @@
-// The compiled kernels on a heap's memory. Chosen at load: fused multiply-add where the machine has it (relaxed SIMD), else plain SIMD, else none,
-// and then the loops in JavaScript do all the work. Compiled synchronously: a page's content-security policy has to allow `wasm-unsafe-eval`.
-import { PRODUCT, PRODUCT_RELAXED, VECTOR } from './binaries.ts';
+// The compiled kernels on a heap's memory. Chosen at load: fused multiply-add where the machine has it (relaxed SIMD), else plain SIMD; a machine without is
+// told so. Compiled synchronously: a page's content-security policy has to allow `wasm-unsafe-eval`.
+import { GluonError } from '../../../core/errors.ts';
+import { BINARIES } from './binaries.ts';
 import type { VectorExports } from './loops.ts';
 
-/** Which form of the kernels: with fused multiply-add, with plain SIMD, or JavaScript alone. */
+/** Which form of the kernels: with fused multiply-add, with plain SIMD, or, for tests, JavaScript alone. */
 export type Simd = 'relaxed' | 'plain' | 'none';
 
 /** kernels/product.ts. Addresses and sizes in bytes, counts in elements. */
@@ -68,15 +69,23 @@ export interface ProductExports {
     bias: number,
     finish: number,
   ): void;
+  steps(
+    c: number,
+    cRow: number,
+    a: number,
+    aRow: number,
+    aDepth: number,
+    b: number,
+    bDepth: number,
+    bColumn: number,
+    rows: number,
+    columns: number,
+    depth: number,
+  ): void;
   complete(c: number, n: number, kind: number, bias: number, finish: number): void;
 }
 
-type Name = 'relaxed' | 'plain' | 'vector';
-const TEXTS: { readonly [K in Name]: string } = {
-  relaxed: PRODUCT_RELAXED,
-  plain: PRODUCT,
-  vector: VECTOR,
-};
+type Name = keyof typeof BINARIES;
 const modules = new Map<string, WebAssembly.Module | null>();
 
 /** The compiled module for memory of its own or shared with workers, null where this machine does not take it. */
@@ -84,20 +93,28 @@ function moduleOf(name: Name, shared = false): WebAssembly.Module | null {
   const key = shared ? `${name} shared` : name;
   let module = modules.get(key);
   if (module === undefined) {
-    const text = TEXTS[name];
-    const bytes = Uint8Array.from({ length: text.length / 2 }, (_, i) =>
-      Number.parseInt(text.slice(2 * i, 2 * i + 2), 16),
-    );
+    const text = BINARIES[name];
+    // as textOf of scripts/build-wasm.mjs writes them
+    const bytes = Uint8Array.from(text, (char) => {
+      const code = char.charCodeAt(0);
+      return code - (code < 127 ? 32 : 66);
+    });
     if (shared) markShared(bytes);
-    try {
-      module = WebAssembly.validate(bytes) ? new WebAssembly.Module(bytes) : null;
-    } catch {
-      // a policy that forbids compiling
-      module = null;
-    }
+    module = WebAssembly.validate(bytes) ? compile(bytes) : null;
     modules.set(key, module);
   }
   return module;
+}
+
+function compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
+  try {
+    return new WebAssembly.Module(bytes);
+  } catch (cause) {
+    throw new GluonError(
+      `expected to be allowed to compile WebAssembly, received ${String(cause)}. Add 'wasm-unsafe-eval' to script-src of the page's Content-Security-Policy.`,
+      { op: 'cpu', cause },
+    );
+  }
 }
 
 /**
@@ -110,10 +127,15 @@ function markShared(bytes: Uint8Array): void {
   if (at >= 0) bytes[at + names.length - 1] = 3;
 }
 
-/** The best form that this machine runs. */
-function bestSimd(): Simd {
-  if (moduleOf('vector') === null) return 'none';
-  return moduleOf('relaxed') !== null ? 'relaxed' : moduleOf('plain') !== null ? 'plain' : 'none';
+/** The best form that this machine runs. Throws a GluonError where there is none. */
+export function bestSimd(): Simd {
+  // a phone locked down has no WebAssembly at all
+  if (typeof WebAssembly === 'object' && moduleOf('plain') !== null)
+    return moduleOf('relaxed') !== null ? 'relaxed' : 'plain';
+  throw new GluonError(
+    'expected a machine with WebAssembly SIMD, received one without. Use a current Chrome, Edge, Safari or Firefox, or Node from 20 on.',
+    { op: 'cpu' },
+  );
 }
 
 /** The compiled kernels on one memory. */
@@ -126,7 +148,7 @@ export interface Kernels {
 }
 
 /** The kernels on `memory`; null for `none` and where the machine lacks what the form needs. */
-export function kernelsOn(memory: WebAssembly.Memory, simd: Simd = bestSimd()): Kernels | null {
+export function kernelsOn(memory: WebAssembly.Memory, simd: Simd): Kernels | null {
   if (simd === 'none') return null;
   const shared = !(memory.buffer instanceof ArrayBuffer);
   const module = moduleOf(simd, shared);

@@ -7,6 +7,7 @@ import { customKernel, elementwiseKernel, rowKernel } from '../../../ir/kernel.t
 import { CpuDevice } from '../cpuDevice.ts';
 import { Heap } from '../heap.ts';
 import * as plain from '../loops/f32.ts';
+import { erf } from '../scalarMath.ts';
 import { empty, get, put, randomStream } from '../testReference.ts';
 import { vectorLoops } from './loops.ts';
 
@@ -140,11 +141,13 @@ function ulps(x: number, want: number): number {
   return Math.abs(x - want) / (nearest === 0 ? 2 ** -149 : step);
 }
 
+// Every exponent and both signs: 997 and the number of patterns have no factor in common, and a run of 2²³ of them meets each exponent.
 describe('functions over all of float32, every 997th number', () => {
   test.each([
     ['exp', Math.exp, 2],
     ['log', Math.log, 2],
     ['tanh', Math.tanh, 3],
+    ['erf', erf, 3],
   ] as const)('%s', (name, want, most) => {
     const BLOCK = 4000;
     let worst = 0;
@@ -163,16 +166,96 @@ describe('functions over all of float32, every 997th number', () => {
     expect(worst, `at ${where}`).toBeLessThanOrEqual(most);
     expect(worst).toBeGreaterThan(0.5);
   });
-  test('special values', () => {
-    const inputs = [Number.NaN, Infinity, -Infinity, 0, -0, -1, 89, -104, 88.7, 1];
-    f32.set(inputs, A);
-    const of = (name: 'exp' | 'log' | 'tanh'): number[] => {
+
+  test('exp by way of doubles is the nearest number but for one in ten thousand', () => {
+    const BLOCK = 4000;
+    let others = 0;
+    let worst = 0;
+    for (let start = -104; start < 89; start++) {
+      for (let i = 0; i < BLOCK; i++) f32[A + i] = start + random();
+      exact.unary.exp(f32, BLOCK, GOT, A, 1, 0, 0, 0, 0);
+      for (let i = 0; i < BLOCK; i++) {
+        const want = Math.exp(f32[A + i] as number);
+        if (f32[GOT + i] !== Math.fround(want)) others++;
+        worst = Math.max(worst, ulps(f32[GOT + i] as number, want));
+      }
+    }
+    expect(others / (193 * BLOCK)).toBeLessThan(1e-4);
+    expect(worst).toBeLessThan(0.5001);
+  });
+
+  // where the ways of computing meet, whatever stands beside a number and wherever in the run
+  test('a number gives the same wherever it stands', () => {
+    const edges = [
+      87, 88.3, 88.72284, 89, -87, -87.33655, -103.97, -104.5, 0.625, 0.921875, 4, 10, 1e-45, 3e38, 1,
+    ];
+    const inputs = edges.flatMap((x) => [
+      x,
+      -x,
+      x * (1 + 2 ** -23),
+      x * (1 - 2 ** -23),
+      Number.NaN,
+      Infinity,
+    ]);
+    for (const name of ['exp', 'log', 'tanh', 'erf'] as const) {
+      f32.set(inputs, A);
       fast.unary[name](f32, inputs.length, GOT, A, 1, 0, 0, 0, 0);
-      return Array.from(f32.subarray(GOT, GOT + 6));
+      const together = bits(GOT, inputs.length);
+      const alone = inputs.map((_, i) => {
+        fast.unary[name](f32, 1, GOT, A + i, 1, 0, 0, 0, 0);
+        return bits(GOT, 1)[0];
+      });
+      expect(together).toEqual(alone);
+    }
+  });
+
+  test('special values', () => {
+    const inputs = [Number.NaN, Infinity, -Infinity, 0, -0, -1, 89, -103, 88.7, 1];
+    f32.set(inputs, A);
+    const of = (name: 'exp' | 'log' | 'tanh' | 'erf', table = fast): number[] => {
+      table.unary[name](f32, inputs.length, GOT, A, 1, 0, 0, 0, 0);
+      return Array.from(f32.subarray(GOT, GOT + 8));
     };
-    expect(of('exp')).toEqual([Number.NaN, Infinity, 0, 1, 1, Math.fround(Math.exp(-1))]);
-    expect(of('log')).toEqual([Number.NaN, Infinity, Number.NaN, -Infinity, -Infinity, Number.NaN]);
+    for (const table of [fast, exact])
+      expect(of('exp', table)).toEqual([
+        Number.NaN,
+        Infinity,
+        0,
+        1,
+        1,
+        Math.fround(Math.exp(-1)),
+        Infinity,
+        Math.fround(1e-45),
+      ]);
+    expect(of('log').slice(0, 6)).toEqual([
+      Number.NaN,
+      Infinity,
+      Number.NaN,
+      -Infinity,
+      -Infinity,
+      Number.NaN,
+    ]);
     expect(of('tanh').slice(0, 5)).toEqual([Number.NaN, 1, -1, 0, -0]);
+    expect(of('erf').slice(0, 5)).toEqual([Number.NaN, 1, -1, 0, -0]);
+  });
+});
+
+describe('NaN and infinities through folds', () => {
+  // zeros of both signs too: +0 is the greater one
+  test.each(['max', 'min'] as const)('%s', (combine) => {
+    const { greatest, least } = vector;
+    const fold = combine === 'max' ? greatest : least;
+    const pick = combine === 'max' ? Math.max : Math.min;
+    for (const n of [1, 7, 8, 9, 16, 33, 100])
+      for (let trial = 0; trial < 200; trial++) {
+        const pool = [0, -0, -1, 1, Infinity, -Infinity, trial % 4 === 0 ? Number.NaN : 2];
+        for (let i = 0; i < n; i++)
+          f32[A + i] =
+            trial % 3 === 0 ? (random() < 0.5 ? 0 : -0) : (pool[Math.floor(random() * 7)] as number);
+        const values = Array.from(f32.subarray(A, A + n));
+        for (const acc of [combine === 'max' ? -Infinity : Infinity, Number.NaN, 0, -0])
+          expect(fold(n, A * 4, acc)).toBe(values.reduce((x, y) => pick(x, y), acc));
+      }
   });
 });
 
@@ -209,36 +292,47 @@ describe('folds and pooling, compiled and not', () => {
     }
   });
 
-  test('max pooling and its gradient', () => {
-    for (const [planes, iH, iW, k, s] of [
-      [3, 8, 8, 2, 2],
-      [2, 24, 24, 2, 2],
-      [2, 11, 23, 2, 2],
-      [2, 9, 10, 3, 2],
-      [1, 7, 9, 3, 1],
-      [2, 12, 17, 2, 3],
+  test('pooling and its gradients', () => {
+    for (const [planes, iH, iW, k, s, p, over] of [
+      [3, 8, 8, 2, 2, 0, 0],
+      [2, 24, 24, 2, 2, 0, 0],
+      [2, 11, 23, 2, 2, 0, 0],
+      [2, 11, 23, 2, 2, 0, 1],
+      [2, 11, 23, 2, 2, 1, 0],
+      [2, 9, 10, 3, 2, 0, 0],
+      [1, 7, 9, 3, 1, 0, 0],
+      [2, 12, 17, 2, 3, 0, 1],
+      [2, 15, 22, 3, 2, 1, 0],
+      [1, 14, 14, 3, 2, 1, 1],
+      [1, 9, 17, 5, 1, 2, 0],
+      [1, 3, 4, 2, 1, 3, 0],
+      [3, 7, 7, 7, 1, 0, 0],
     ] as const) {
-      const oH = Math.floor((iH - k) / s) + 1;
-      const oW = Math.floor((iW - k) / s) + 1;
-      const dims = [planes, 1, iH, iW, 1, oH, oW, 1, k, k, 1, s, s, 0, 0, 0, 0];
+      const oH = Math.floor((iH + 2 * p - k) / s) + 1 + over;
+      const oW = Math.floor((iW + 2 * p - k) / s) + 1 + over;
       // few values, so that windows have several greatest elements
       const values = Array.from({ length: planes * iH * iW }, () =>
         random() < 0.05 ? Number.NaN : random() < 0.05 ? -Infinity : Math.floor(random() * 4),
       );
       const above = Array.from({ length: planes * oH * oW }, () => Math.floor(random() * 100));
-      both((device) => {
-        const x = put(device, 'float32', [values.length], values);
-        const y = empty(device, 'float32', [above.length]);
-        device.run(customKernel('poolMax'), [x], [y], dims, []);
-        return get(device, y);
-      });
-      both((device) => {
-        const x = put(device, 'float32', [values.length], values);
-        const g = put(device, 'float32', [above.length], above);
-        const dx = empty(device, 'float32', [values.length]);
-        device.run(customKernel('poolMaxGrad'), [x, g], [dx], dims, []);
-        return get(device, dx);
-      });
+      for (const padded of [0, 1]) {
+        const dims = [planes, 1, iH, iW, 1, oH, oW, 1, k, k, 1, s, s, 0, p, p, padded];
+        for (const name of ['poolMax', 'poolSum', 'poolAvg'] as const)
+          both((device) => {
+            const x = put(device, 'float32', [values.length], values);
+            const y = empty(device, 'float32', [above.length]);
+            device.run(customKernel(name), [x], [y], dims, []);
+            return get(device, y);
+          });
+        for (const name of ['poolMaxGrad', 'poolSumGrad', 'poolAvgGrad'] as const)
+          both((device) => {
+            const x = put(device, 'float32', [values.length], values);
+            const g = put(device, 'float32', [above.length], above);
+            const dx = empty(device, 'float32', [values.length]);
+            device.run(customKernel(name), name === 'poolMaxGrad' ? [x, g] : [g], [dx], dims, []);
+            return get(device, dx);
+          });
+      }
     }
   });
 

@@ -1,0 +1,377 @@
+// One run of a row kernel: row after row (by a list of steps for WebAssembly where there is one), or rows side by side. Which of the two is row.ts's choice.
+import type { ComputeType } from '../../core/dtype.ts';
+import { bytesOf } from '../../core/dtype.ts';
+import type { Operand, RowKernel } from '../../ir/kernel.ts';
+import type { CompiledRow } from './compiledRow.ts';
+import type { Move } from './convert.ts';
+import { moveBetween } from './convert.ts';
+import { countUp } from './elementwise.ts';
+import type { Heap } from './heap.ts';
+import type { Cells } from './loops/loop.ts';
+import type { Program } from './program.ts';
+import { NATIVE, widthOf } from './program.ts';
+import type { Extreme } from './reduce.ts';
+import { foldExtreme, foldOf, identityOf, RowAccumulators } from './reduce.ts';
+import type { Scratch } from './scratch.ts';
+import { BLOCK } from './scratch.ts';
+import type { RowPlaces } from './stepList.ts';
+import { fitsList, StepList } from './stepList.ts';
+
+interface RowInput {
+  readonly at: number;
+  readonly so: number;
+  readonly sl: number;
+  readonly si: number;
+  readonly move: Move | null;
+  /** Its register, in elements of the compute type. */
+  readonly register: number;
+}
+
+/** One run of a row kernel. */
+export class RowCall {
+  readonly #heap: Heap;
+  readonly #scratch: Scratch;
+  readonly #kernel: RowKernel;
+  readonly #compiled: CompiledRow;
+  readonly #type: ComputeType;
+  readonly #width: number;
+  readonly #m: Cells;
+  readonly #inputs: readonly RowInput[];
+  readonly #outAt: number;
+  readonly #storeMove: Move;
+  readonly #native: boolean;
+  readonly #outer: number;
+  readonly #length: number;
+  readonly #inner: number;
+  readonly #across: boolean;
+  /** The stage whose values are kept in the output until the store has read them, −1 for none; and the store. */
+  readonly #reused: number;
+  readonly #store: Program;
+
+  constructor(
+    heap: Heap,
+    scratch: Scratch,
+    kernel: RowKernel,
+    compiled: CompiledRow,
+    type: ComputeType,
+    inputs: readonly Operand[],
+    out: Operand,
+    dims: readonly number[],
+    across: boolean,
+  ) {
+    this.#heap = heap;
+    this.#scratch = scratch;
+    this.#kernel = kernel;
+    this.#compiled = compiled;
+    this.#type = type;
+    this.#width = widthOf(type);
+    this.#m = heap[type];
+    this.#outAt = out.storage.offset / bytesOf(out.dtype);
+    this.#native = out.dtype === NATIVE[type];
+    this.#storeMove = moveBetween(NATIVE[type], out.dtype);
+    const [outer = 0, length = 0, inner = 0] = dims;
+    this.#outer = outer;
+    this.#length = length;
+    this.#inner = inner;
+    this.#across = across;
+    const reuses = compiled.reused >= 0 && !across && this.#native && inner === 1;
+    this.#reused = reuses && (compiled.loads[compiled.reused] as Program).computed ? compiled.reused : -1;
+    this.#store = this.#reused >= 0 ? compiled.storeReusing : compiled.store;
+    this.#inputs = inputs.slice(0, kernel.inputs).map((operand, k) => ({
+      at: operand.storage.offset / bytesOf(operand.dtype),
+      so: dims[3 + 3 * k] ?? 0,
+      sl: dims[4 + 3 * k] ?? 0,
+      si: dims[5 + 3 * k] ?? 0,
+      move: operand.dtype === NATIVE[type] ? null : moveBetween(operand.dtype, NATIVE[type]),
+      register: scratch.register(compiled.inputRegisters[k] as number) / this.#width,
+    }));
+  }
+
+  /** Places of everything that stays where it is during the run; `size`: how many elements the whole kernel has. */
+  begin(scalars: readonly number[], size: number): void {
+    const { loads, results } = this.#compiled;
+    const store = this.#store;
+    const scratch = this.#scratch;
+    const width = this.#width;
+    for (const load of loads) load.settle(this.#type, scratch, this.#across, size);
+    const storeAcross = this.#across || !this.#kernel.perElement;
+    store.settle(this.#type, scratch, storeAcross, size);
+    for (const program of [...loads, store]) {
+      const across = program === store ? storeAcross : this.#across;
+      for (const { slot, index } of program.stages) {
+        const result = results[index] as { cell: number; register: number };
+        program.base[slot] = (across ? scratch.register(result.register) : scratch.cell(result.cell)) / width;
+        program.stride[slot] = across ? 1 : 0;
+      }
+      program.begin(this.#m, this.#type, scalars, this.#length);
+    }
+  }
+
+  /** One row after the other; stores of one value a row are gathered and done a block of rows at a time. */
+  runAlong(): void {
+    const { results, loads } = this.#compiled;
+    const { stages, perElement } = this.#kernel;
+    const m = this.#m;
+    const width = this.#width;
+    const inner = this.#inner;
+    const rows = this.#outer * inner;
+    const cells = results.map((r) => this.#scratch.cell(r.cell) / width);
+    const blocks = results.map((r) => this.#scratch.register(r.register) / width);
+    for (let first = 0; first < rows; first += BLOCK) {
+      const count = Math.min(BLOCK, rows - first);
+      // a list takes as long to write as a row's calls do
+      const list = count > 1 ? this.#listFrom(first) : null;
+      list?.run(count);
+      for (let r = list === null ? 0 : count; r < count; r++) {
+        const row = first + r;
+        const o = inner === 1 ? row : Math.floor(row / inner);
+        const i = row - o * inner;
+        for (let s = 0; s < stages.length; s++) {
+          const value = this.#foldRow(loads[s] as Program, s, o, i);
+          m[cells[s] as number] = value;
+          m[(blocks[s] as number) + r] = value;
+        }
+        if (perElement) this.#storeRow(o, i);
+      }
+      if (!perElement) {
+        this.#pointRows(first, count);
+        this.#storeRows(count, this.#outAt + first, 1);
+      }
+    }
+  }
+
+  /** The work of runAlong's rows from `first` on as a list for one call into WebAssembly; null where a part of it is JavaScript's. */
+  #listFrom(first: number): StepList | null {
+    const { loads, places, results, storePlaces, listRegister } = this.#compiled;
+    const { stages, perElement } = this.#kernel;
+    const heap = this.#heap;
+    const scratch = this.#scratch;
+    const length = this.#length;
+    const store = this.#store;
+    if (heap.kernels === null || this.#type !== 'f32' || this.#inner !== 1 || !fitsList(length)) return null;
+    if (perElement && !(this.#native && store.computed)) return null;
+    if (this.#inputs.some(({ move, sl }) => move !== null || sl >>> 0 > 1)) return null;
+    const list = new StepList(heap, scratch.register(listRegister));
+    const outAt = this.#outAt + first * length;
+    const begin = (program: Program, at: RowPlaces): void => {
+      at.begin(program);
+      if (program.indexSlot >= 0) countUp(this.#m, program.base[program.indexSlot] as number, 0, length);
+      for (const { slot, index } of program.inputs) {
+        const input = this.#inputs[index];
+        // or a stage's values, which lie in the output
+        if (input === undefined) at.put(slot, outAt, 1, length);
+        else at.put(slot, input.at + first * input.so, input.sl, input.so);
+      }
+    };
+    for (let s = 0; s < stages.length; s++) {
+      const load = loads[s] as Program;
+      const at = places[s] as RowPlaces;
+      const combine = stages[s]?.combine ?? 'sum';
+      if (combine === 'prod' || combine === 'argmax' || combine === 'argmin') return null;
+      begin(load, at);
+      if (s === this.#reused) at.put(load.result, outAt, 1, length);
+      const { cell, register } = results[s] as { cell: number; register: number };
+      const block = scratch.register(register) / 4;
+      if (
+        !list.add(load.perRow, 1, at) ||
+        !list.add(load.varying, length, at) ||
+        !list.fold(combine, length, at, load.result, scratch.cell(cell) / 4, block)
+      )
+        return null;
+    }
+    if (!perElement) return list;
+    begin(store, storePlaces);
+    storePlaces.put(store.result, outAt, 1, length);
+    const whole = list.add(store.perRow, 1, storePlaces) && list.add(store.varying, length, storePlaces);
+    return whole ? list : null;
+  }
+
+  /** Sets the inputs of `program` to `n` elements from `l` on of row (o, i). */
+  #pointAlong(program: Program, o: number, i: number, l: number, n: number): void {
+    const { inputs, base, stride, indexSlot } = program;
+    for (let k = 0; k < inputs.length; k++) {
+      const leaf = inputs[k] as { slot: number; index: number };
+      const input = this.#inputs[leaf.index];
+      if (input === undefined) {
+        // a stage's values, which lie in the output
+        base[leaf.slot] = this.#outAt + o * this.#length + l;
+        stride[leaf.slot] = 1;
+        continue;
+      }
+      const at = input.at + o * input.so + l * input.sl + i * input.si;
+      if (input.move === null) {
+        base[leaf.slot] = at;
+        stride[leaf.slot] = input.sl;
+      } else {
+        input.move(this.#heap, n, input.register, 1, at, input.sl);
+        base[leaf.slot] = input.register;
+        stride[leaf.slot] = 1;
+      }
+    }
+    if (indexSlot >= 0) countUp(this.#m, base[indexSlot] as number, l, n);
+  }
+
+  #foldRow(load: Program, s: number, o: number, i: number): number {
+    const m = this.#m;
+    const length = this.#length;
+    const type = this.#type;
+    const combine = this.#kernel.stages[s]?.combine ?? 'sum';
+    if (load.perRow.count > 0) load.run(load.perRow, m, 1);
+    // an input that is folded as it lies needs no blocks
+    const plain =
+      !load.computed && load.indexSlot < 0 && this.#inputs[load.inputs[0]?.index ?? 0]?.move === null;
+    const block = plain ? Math.max(length, 1) : BLOCK;
+    const extreme = combine === 'argmax' || combine === 'argmin';
+    const best: Extreme = { value: identityOf(type, combine), place: 0 };
+    let acc = best.value;
+    for (let l = 0; l < length; l += block) {
+      const n = Math.min(block, length - l);
+      this.#pointAlong(load, o, i, l, n);
+      if (s === this.#reused) load.base[load.result] = this.#outAt + o * length + l;
+      if (load.varying.count > 0) load.run(load.varying, m, n);
+      const a = load.base[load.result] as number;
+      const sa = load.stride[load.result] as number;
+      if (extreme) foldExtreme(m, n, a, sa, combine === 'argmax', l, best);
+      else acc = foldOf(this.#heap, type, combine)(m, n, a, sa, acc);
+    }
+    return extreme ? best.place : acc;
+  }
+
+  #storeRow(o: number, i: number): void {
+    const store = this.#store;
+    const m = this.#m;
+    const inner = this.#inner;
+    const length = this.#length;
+    const direct = this.#native && inner === 1 && store.computed;
+    if (store.perRow.count > 0) store.run(store.perRow, m, 1);
+    for (let l = 0; l < length; l += BLOCK) {
+      const n = Math.min(BLOCK, length - l);
+      this.#pointAlong(store, o, i, l, n);
+      const to = this.#outAt + (o * length + l) * inner + i;
+      if (direct) store.base[store.result] = to;
+      if (store.varying.count > 0) store.run(store.varying, m, n);
+      if (!direct)
+        this.#storeMove(
+          this.#heap,
+          n,
+          to,
+          inner,
+          store.base[store.result] as number,
+          store.stride[store.result] as number,
+        );
+    }
+  }
+
+  /** Sets the inputs of a per-row store to the first elements of the rows from `first` on. */
+  #pointRows(first: number, count: number): void {
+    const { inputs, base, stride, indexSlot } = this.#store;
+    const inner = this.#inner;
+    if (indexSlot >= 0) this.#m[base[indexSlot] as number] = 0;
+    if (inner === 1) {
+      this.#pointAcross(this.#store, first, 0, 0, count, true);
+      return;
+    }
+    for (let k = 0; k < inputs.length; k++) {
+      const leaf = inputs[k] as { slot: number; index: number };
+      const input = this.#inputs[leaf.index] as RowInput;
+      const move = input.move ?? moveBetween(NATIVE[this.#type], NATIVE[this.#type]);
+      for (let r = 0; r < count; ) {
+        const i = (first + r) % inner;
+        const n = Math.min(count - r, inner - i);
+        const o = (first + r - i) / inner;
+        move(this.#heap, n, input.register + r, 1, input.at + o * input.so + i * input.si, input.si);
+        r += n;
+      }
+      base[leaf.slot] = input.register;
+      stride[leaf.slot] = 1;
+    }
+  }
+
+  /** The per-row store of `n` rows whose results stand in the stages' registers. */
+  #storeRows(n: number, to: number, step: number): void {
+    const store = this.#store;
+    const m = this.#m;
+    if (store.perRow.count > 0) store.run(store.perRow, m, n);
+    if (store.varying.count > 0) store.run(store.varying, m, n);
+    this.#storeMove(
+      this.#heap,
+      n,
+      to,
+      step,
+      store.base[store.result] as number,
+      store.stride[store.result] as number,
+    );
+  }
+
+  /** Sets the inputs of `program` to the `l`-th elements of `n` rows from (o, i) on, along `outer` or `inner`. */
+  #pointAcross(program: Program, o: number, i: number, l: number, n: number, alongOuter: boolean): void {
+    const { inputs, base, stride, indexSlot } = program;
+    for (let k = 0; k < inputs.length; k++) {
+      const leaf = inputs[k] as { slot: number; index: number };
+      const input = this.#inputs[leaf.index] as RowInput;
+      const at = input.at + o * input.so + l * input.sl + i * input.si;
+      const step = alongOuter ? input.so : input.si;
+      if (input.move === null) {
+        base[leaf.slot] = at;
+        stride[leaf.slot] = step;
+      } else {
+        input.move(this.#heap, n, input.register, 1, at, step);
+        base[leaf.slot] = input.register;
+        stride[leaf.slot] = 1;
+      }
+    }
+    if (indexSlot >= 0) this.#m[base[indexSlot] as number] = l;
+  }
+
+  /** All stages and the store of `n` rows side by side: rows (o …, i) where `alongOuter`, else (o, i …). */
+  runAcross(o: number, i: number, n: number, alongOuter: boolean): void {
+    const { loads, results } = this.#compiled;
+    const store = this.#store;
+    const { stages, perElement } = this.#kernel;
+    const m = this.#m;
+    const length = this.#length;
+    const inner = this.#inner;
+    for (let s = 0; s < stages.length; s++) {
+      const load = loads[s] as Program;
+      const result = results[s] as { register: number; extra: number };
+      const acc = new RowAccumulators(
+        this.#heap,
+        this.#type,
+        stages[s]?.combine ?? 'sum',
+        n,
+        this.#scratch.register(result.register),
+        this.#scratch.register(result.extra),
+      );
+      if (load.perRow.count > 0) load.run(load.perRow, m, n);
+      for (let l = 0; l < length; l++) {
+        this.#pointAcross(load, o, i, l, n, alongOuter);
+        if (load.varying.count > 0) load.run(load.varying, m, n);
+        acc.add(load.base[load.result] as number, load.stride[load.result] as number, l);
+      }
+      acc.finish();
+    }
+    if (!perElement) {
+      this.#pointAcross(store, o, i, 0, n, alongOuter);
+      this.#storeRows(n, this.#outAt + o * inner + i, alongOuter ? inner : 1);
+      return;
+    }
+    const step = alongOuter ? length * inner : 1;
+    const direct = this.#native && step === 1 && store.computed;
+    if (store.perRow.count > 0) store.run(store.perRow, m, n);
+    for (let l = 0; l < length; l++) {
+      this.#pointAcross(store, o, i, l, n, alongOuter);
+      const to = this.#outAt + (o * length + l) * inner + i;
+      if (direct) store.base[store.result] = to;
+      if (store.varying.count > 0) store.run(store.varying, m, n);
+      if (!direct)
+        this.#storeMove(
+          this.#heap,
+          n,
+          to,
+          step,
+          store.base[store.result] as number,
+          store.stride[store.result] as number,
+        );
+    }
+  }
+}
