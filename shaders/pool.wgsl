@@ -1,8 +1,8 @@
-// The maximum, average or sum over a window of up to three axes (with gather.wgsl).
+// The maximum, average or sum over a window of up to three axes (with gather.wgsl; `element` stands in the head).
 // Open: T, value(bits), bits_of(T), divide(T, n), to_order(T), from_order(i32), LOWEST, MAX, AVERAGE.
 // Parameters, three each (D, H, W): 2 input extent, 5 output extent, 8 kernel, 11 stride, 14 padding before; 17 whether an average counts padding.
 
-fn element(e: u32) -> u32 {
+fn pooled(e: u32) -> u32 {
   var rest = i32(e);
   let ow = rest % pi(7);
   rest /= pi(7);

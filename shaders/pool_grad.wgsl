@@ -1,4 +1,4 @@
-// The gradient of a maximum over windows, as a gather: element e collects from every window that it is the first greatest of (with gather.wgsl).
+// The gradient of a maximum over windows, as a gather: element e collects from every window that it is the first greatest of (with gather.wgsl; `element` stands in the head).
 // Open: value(bits), bits_of(v), to_order(v) with −0 as 0. Inputs: x, g (what is above each window).
 // Parameters, three each (D, H, W): 2 input extent, 5 output extent, 8 kernel, 11 stride, 14 padding before.
 
@@ -22,7 +22,7 @@ fn wins(plane: i32, window: vec3<i32>, self_at: i32, mine: i32) -> bool {
   return true;
 }
 
-fn element(e: u32) -> u32 {
+fn pooled(e: u32) -> u32 {
   let extent = vec3<i32>(pi(2), pi(3), pi(4));
   let outputs = vec3<i32>(pi(5), pi(6), pi(7));
   let kernel = vec3<i32>(pi(8), pi(9), pi(10));

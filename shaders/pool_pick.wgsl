@@ -1,7 +1,7 @@
-// What stands in g where a window of x has its first greatest element; 0 for a window without elements (with gather.wgsl).
+// What stands in g where a window of x has its first greatest element; 0 for a window without elements (with gather.wgsl; `element` stands in the head).
 // Open: value(bits), to_order(v) with −0 as 0. Parameters as pool_grad.wgsl has them. Moves bits: x, g and y have one dtype.
 
-fn element(e: u32) -> u32 {
+fn pooled(e: u32) -> u32 {
   var rest = i32(e);
   let ow = rest % pi(7);
   rest /= pi(7);

@@ -1,7 +1,7 @@
-// The gradient of averages or sums over windows, as a gather: element e collects from every window that holds it, in their order (with gather.wgsl).
+// The gradient of averages or sums over windows, as a gather: element e collects from every window that holds it, in their order (with gather.wgsl; `element` stands in the head).
 // Open: value(bits), bits_of(v), AVERAGE. Parameters as pool.wgsl has them, 17: whether an average counts padding.
 
-fn element(e: u32) -> u32 {
+fn pooled(e: u32) -> u32 {
   let extent = vec3<i32>(pi(2), pi(3), pi(4));
   let outputs = vec3<i32>(pi(5), pi(6), pi(7));
   let kernel = vec3<i32>(pi(8), pi(9), pi(10));

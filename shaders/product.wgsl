@@ -4,7 +4,7 @@
 // workgroup waits once a step, with one (less workgroup memory) twice. Sums are named vec4s, never an indexed array.
 // Every index into workgroup memory is one that Tint proves (by % and constant loops), so that it adds no clamps: seen in Dawn's SPIR-V. Correct on
 // SwiftShader; speed on a GPU has not been measured yet.
-// Head: the holes (see product_block.wgsl), Slice, sliceOf, ColC, colC, store, mad; constants BM, BN, BK, ROW_QUADS, COL_QUADS (1 or 2),
+// Head: the holes (see product_block.wgsl), Slice, sliceOf, ColC, colC, store, storeRowSum, mad; constants ROW_SUM, BM, BN, BK, ROW_QUADS, COL_QUADS (1 or 2),
 // THREADS_M, THREADS_N (invocations down and across, multiples of 8), STAGES; tilesM(), tilesN(), tileCount(), gridX().
 
 const THREADS = THREADS_M * THREADS_N;
@@ -76,10 +76,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   var sum10: Quad;
   var sum11: Quad;
   var block: Quad;
+  // of the block's four rows of A, where it brings one
+  var rowSums: vec4<T>;
 
   let steps = (slice.kTo - slice.kFrom + BK - 1u) / BK;
   if (bringsA) {
     block = blockA(slice, rows, stepsA(slice, slice.kFrom + quadKA * 4u), 4u);
+    if (ROW_SUM) {
+      rowSums = block.v0 + block.v1 + block.v2 + block.v3;
+    }
     tileA[putA] = block.v0;
     tileA[putA + A_ROW] = block.v1;
     tileA[putA + 2u * A_ROW] = block.v2;
@@ -98,6 +103,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let k = slice.kFrom + (step + 1u) * BK;
       if (bringsA) {
         block = blockA(slice, rows, stepsA(slice, k + quadKA * 4u), 4u);
+        if (ROW_SUM) {
+          rowSums += block.v0 + block.v1 + block.v2 + block.v3;
+        }
       } else if (bringsB) {
         block = blockB(slice, stepsB(slice, k + quadKB * 4u), cols);
       }
@@ -163,6 +171,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       }
     }
     workgroupBarrier();
+  }
+
+  if (ROW_SUM) {
+    // those who brought the same rows add up, through tileA, which nobody reads any more
+    if (bringsA) {
+      tileA[(quadM * QUADS_K + quadKA) % A_BLOCKS] = rowSums;
+    }
+    workgroupBarrier();
+    if (local < QUADS_M && tileN == 0u) {
+      var sum: vec4<T>;
+      for (var q = 0u; q < QUADS_K; q++) {
+        sum += tileA[(local * QUADS_K + q) % A_BLOCKS];
+      }
+      let row = tileM + local * 4u;
+      storeRowSum(slice, row, sum.x);
+      storeRowSum(slice, row + 1u, sum.y);
+      storeRowSum(slice, row + 2u, sum.z);
+      storeRowSum(slice, row + 3u, sum.w);
+    }
   }
 
   let m = tileM + threadM * 4u;

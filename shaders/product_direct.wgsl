@@ -1,6 +1,6 @@
 // The product without workgroup memory: each invocation computes a tile of ROWS × COLS by itself, from storage to registers to storage.
 // For software adapters (a kernel with barriers takes them 0.3–0.5 s to compile and runs slower) and, elsewhere, for products with few rows.
-// Head: the holes (see product_block.wgsl), Slice, sliceOf, ColC, colC, store, mad; constants ROWS (1 … 8), COLS (4 or 8), THREADS;
+// Head: the holes (see product_block.wgsl), Slice, sliceOf, ColC, colC, store, storeRowSum, mad; constants ROWS (1 … 8), COLS (4 or 8), THREADS, ROW_SUM;
 // tilesM(), tilesN(), tileCount(), gridX().
 
 // One row of the sum, and four k of that row of A, on four k of B.
@@ -40,16 +40,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   var right5: vec4<T>;
   var right6: vec4<T>;
   var right7: vec4<T>;
+  // sums of A's rows
+  var sumsLow: vec4<T>;
+  var sumsHigh: vec4<T>;
 
   for (var k = slice.kFrom; k < slice.kTo; k += 4u) {
     let atA = stepsA(slice, k);
     let atB = stepsB(slice, k);
-    let low = transposed(blockA(slice, rowsLow, atA, ROWS));
+    let blockLow = blockA(slice, rowsLow, atA, ROWS);
+    let low = transposed(blockLow);
+    if (ROW_SUM) {
+      sumsLow += blockLow.v0 + blockLow.v1 + blockLow.v2 + blockLow.v3;
+    }
     let left = blockB(slice, atB, colsLeft);
     var high: Quad;
     var right: Quad;
     if (ROWS > 4u) {
-      high = transposed(blockA(slice, rowsHigh, atA, ROWS - min(ROWS, 4u)));
+      let blockHigh = blockA(slice, rowsHigh, atA, ROWS - min(ROWS, 4u));
+      high = transposed(blockHigh);
+      if (ROW_SUM) {
+        sumsHigh += blockHigh.v0 + blockHigh.v1 + blockHigh.v2 + blockHigh.v3;
+      }
     }
     if (COLS > 4u) {
       right = blockB(slice, atB, colsRight);
@@ -102,6 +113,30 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
   }
 
+  if (ROW_SUM && n == 0u) {
+    storeRowSum(slice, m, sumsLow.x);
+    if (ROWS > 1u) {
+      storeRowSum(slice, m + 1u, sumsLow.y);
+    }
+    if (ROWS > 2u) {
+      storeRowSum(slice, m + 2u, sumsLow.z);
+    }
+    if (ROWS > 3u) {
+      storeRowSum(slice, m + 3u, sumsLow.w);
+    }
+    if (ROWS > 4u) {
+      storeRowSum(slice, m + 4u, sumsHigh.x);
+    }
+    if (ROWS > 5u) {
+      storeRowSum(slice, m + 5u, sumsHigh.y);
+    }
+    if (ROWS > 6u) {
+      storeRowSum(slice, m + 6u, sumsHigh.z);
+    }
+    if (ROWS > 7u) {
+      storeRowSum(slice, m + 7u, sumsHigh.w);
+    }
+  }
   let at = colC(slice, n);
   store(slice, m, at, left0);
   if (ROWS > 1u) {

@@ -17,6 +17,11 @@ interface Entry {
   next: Entry | undefined;
 }
 
+/** How many were made, by all that share it. */
+export interface Counter {
+  created: number;
+}
+
 export class BindGroups {
   readonly #device: GPUDevice;
   readonly #uniforms: GPUBuffer;
@@ -24,12 +29,18 @@ export class BindGroups {
   readonly #byHash = new Map<number, Entry>();
   #clock = 0;
   #size = 0;
-  created = 0;
+  readonly #counter: Counter;
 
-  constructor(device: GPUDevice, uniforms: GPUBuffer, capacity: number) {
+  /** `uniforms`: the buffer whose slots are bound after the storages. */
+  constructor(device: GPUDevice, uniforms: GPUBuffer, capacity: number, counter: Counter = { created: 0 }) {
+    this.#counter = counter;
     this.#device = device;
     this.#uniforms = uniforms;
     this.#capacity = capacity;
+  }
+
+  get created(): number {
+    return this.#counter.created;
   }
 
   get size(): number {
@@ -90,7 +101,7 @@ export class BindGroups {
       resource: { buffer: this.#uniforms, offset: 0, size: SLOT_BYTES },
     });
     const group = this.#device.createBindGroup({ layout: layout.group, entries });
-    this.created++;
+    this.#counter.created++;
     this.#size++;
     this.#byHash.set(hash, {
       layout,

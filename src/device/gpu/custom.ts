@@ -12,7 +12,7 @@ import { lowerPad, lowerPool } from './customWindow.ts';
 import type { Lowering } from './lowering.ts';
 
 /** Lowers any custom kernel but the random ones. */
-export const lowerCustom: Lowering<CustomKernel> = (sink, kernel, inputs, outputs, dims) => {
+export const lowerCustom: Lowering<CustomKernel> = (sink, kernel, inputs, outputs, dims, scalars) => {
   switch (kernel.name) {
     case 'stridedCopy':
       return lowerCopy(sink, inputs, outputs, dims);
@@ -28,19 +28,19 @@ export const lowerCustom: Lowering<CustomKernel> = (sink, kernel, inputs, output
     case 'pad':
       return lowerPad(sink, inputs, outputs, dims);
     case 'poolMax':
-      return lowerPool(sink, 'max', inputs, outputs, dims);
+      return lowerPool(sink, 'max', kernel.epilogue, inputs, outputs, dims, scalars);
     case 'poolAvg':
-      return lowerPool(sink, 'avg', inputs, outputs, dims);
+      return lowerPool(sink, 'avg', kernel.epilogue, inputs, outputs, dims, scalars);
     case 'poolSum':
-      return lowerPool(sink, 'sum', inputs, outputs, dims);
+      return lowerPool(sink, 'sum', kernel.epilogue, inputs, outputs, dims, scalars);
     case 'poolMaxGrad':
-      return lowerPoolGrad(sink, 'maxGrad', inputs, outputs, dims);
+      return lowerPoolGrad(sink, 'maxGrad', kernel.epilogue, inputs, outputs, dims, scalars);
     case 'poolMaxPick':
-      return lowerPoolGrad(sink, 'maxPick', inputs, outputs, dims);
+      return lowerPoolGrad(sink, 'maxPick', kernel.epilogue, inputs, outputs, dims, scalars);
     case 'poolAvgGrad':
-      return lowerPoolGrad(sink, 'avgGrad', inputs, outputs, dims);
+      return lowerPoolGrad(sink, 'avgGrad', kernel.epilogue, inputs, outputs, dims, scalars);
     case 'poolSumGrad':
-      return lowerPoolGrad(sink, 'sumGrad', inputs, outputs, dims);
+      return lowerPoolGrad(sink, 'sumGrad', kernel.epilogue, inputs, outputs, dims, scalars);
     case 'sort':
       return lowerSort(sink, inputs, outputs, dims);
     case 'pack':

@@ -25,7 +25,7 @@ const shaders = new Map<string, GpuShader>();
 export function shaderFor(key: string, make: () => Omit<GpuShader, 'key'>): GpuShader {
   let shader = shaders.get(key);
   if (shader === undefined) {
-    shader = { key, ...make() };
+    shader = { key, sized: true, ...make() };
     shaders.set(key, shader);
   }
   return shader;

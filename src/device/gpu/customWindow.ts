@@ -3,8 +3,11 @@ import padBody from '../../../shaders/pad.wgsl?raw';
 import poolBody from '../../../shaders/pool.wgsl?raw';
 import poolInsideBody from '../../../shaders/pool_inside.wgsl?raw';
 import type { DType } from '../../core/dtype.ts';
+import type { Expr } from '../../ir/expr.ts';
 import type { Operand } from '../../ir/kernel.ts';
+import { elementFunction, epilogueKey, epilogueParams, extraBuffers } from './customEpilogue.ts';
 import { dispatchGather, gatherParams, gatherShader } from './customGather.ts';
+import type { Buffer } from './customShader.ts';
 import { dimAt, operandAt } from './customShader.ts';
 import type { DispatchSink } from './lowering.ts';
 import { bitsToValue, convertBits, convertValue, movedAs, valueToBits, wgslTypeOf } from './wgslTypes.ts';
@@ -141,13 +144,15 @@ function windowFunction(max: boolean, kh: number, kw: number): string {
   return `fn fold_window(at: u32) -> T { return ${folded}; }\n`;
 }
 
-/** Lowers `poolMax`, `poolAvg`, `poolSum`. */
+/** Lowers `poolMax`, `poolAvg`, `poolSum`; `epilogue` is over the result and the inputs after the first. */
 export function lowerPool(
   sink: DispatchSink,
   mode: PoolMode,
+  epilogue: Expr | null,
   inputs: readonly Operand[],
   outputs: readonly Operand[],
   dims: readonly number[],
+  scalars: readonly number[],
 ): void {
   const [x, y] = [operandAt(inputs, 0), operandAt(outputs, 0)];
   const count = dimAt(dims, 0) * dimAt(dims, 4) * dimAt(dims, 5) * dimAt(dims, 6);
@@ -155,8 +160,13 @@ export function lowerPool(
   const [kh, kw] = [dimAt(dims, 8), dimAt(dims, 9)];
   const size = kh * kw;
   const inside = size > 0 && size <= WRITTEN_OUT && insideOnly(dims);
-  const key = inside ? `pool ${mode} ${kh}×${kw} ${x.dtype}` : `pool ${mode} ${x.dtype}`;
-  const shader = gatherShader(sink, key, y.dtype, [{ name: 'x', access: 'read', dtype: x.dtype }], () => {
+  const window = inside ? ` ${kh}×${kw}` : '';
+  const key = `pool ${mode}${window} ${x.dtype}${epilogueKey(epilogue)}`;
+  const buffers: readonly Buffer[] = [
+    { name: 'x', access: 'read', dtype: x.dtype },
+    ...extraBuffers(inputs.length - 1, y.dtype),
+  ];
+  const shader = gatherShader(sink, key, y.dtype, buffers, () => {
     const type = wgslTypeOf(x.dtype);
     return [
       `alias T = ${type};
@@ -167,6 +177,7 @@ fn bits_of(v: T) -> u32 { return ${valueToBits('v', type, y.dtype)}; }
 fn divide(v: T, n: i32) -> T { return v / ${convertValue('n', 'i32', type)}; }
 `,
       orderFunctions(x.dtype),
+      elementFunction(epilogue, y.dtype),
       inside
         ? `const SIZE: i32 = ${size};\n${windowFunction(mode === 'max', kh, kw)}${poolInsideBody}`
         : poolBody,
@@ -174,5 +185,13 @@ fn divide(v: T, n: i32) -> T { return v / ${convertValue('n', 'i32', type)}; }
   });
   gatherParams(sink, 0, count);
   for (let i = 1; i < 17; i++) sink.i32(dimAt(dims, i));
-  dispatchGather(sink, shader, [x.storage, y.storage], y.dtype, 0, count);
+  epilogueParams(sink, epilogue, y.dtype, scalars);
+  dispatchGather(
+    sink,
+    shader,
+    [...inputs, y].map((o) => o.storage),
+    y.dtype,
+    0,
+    count,
+  );
 }

@@ -393,3 +393,107 @@ describe('how inputs lie', () => {
     expect(await values(device, y)).toEqual(wanted);
   });
 });
+
+describe('several outputs', () => {
+  const kernel = elementwiseKernel('both', 2, e.add(e.input(0), e.input(1)), 0, [
+    e.mul(e.input(0), e.input(1)),
+    e.sub(e.add(e.input(0), e.input(1)), e.scalar(0)),
+  ]);
+
+  test('of the first one’s shape and dtype', async () => {
+    for (const dtype of ['float32', 'float16', 'int8'] as const) {
+      const x = array(device, [2, 3], dtype, [1, 2, 3, 4, 5, 6]);
+      const row = array(device, [3], dtype, [2, -1, 3]);
+      const ys = [0, 1, 2].map(() => array(device, [2, 3], dtype));
+      device.run(kernel, [x, row], ys, [], [5]);
+      expect(await Promise.all(ys.map((y) => values(device, y)))).toEqual([
+        [3, 1, 6, 6, 4, 9],
+        [2, -2, 9, 8, -5, 18],
+        [-2, -4, 1, 1, -1, 4],
+      ]);
+    }
+  });
+
+  test('in place of any input', async () => {
+    const x = array(device, [5], 'float32', [1, 2, 3, 4, 5]);
+    const z = array(device, [5], 'float32', [2, 2, 2, 3, 3]);
+    const y = array(device, [5], 'float32');
+    device.run(kernel, [x, z], [z, y, x], [], [1]);
+    expect(await values(device, z)).toEqual([3, 4, 5, 7, 8]);
+    expect(await values(device, y)).toEqual([2, 4, 6, 12, 15]);
+    expect(await values(device, x)).toEqual([2, 3, 4, 6, 7]);
+  });
+});
+
+describe('strided loads', () => {
+  /** Plain loops over `dims`. */
+  function wanted(inputs: readonly (readonly number[])[], dims: readonly number[]): number[][] {
+    const ndim = dims[0] as number;
+    const shape = dims.slice(1, 1 + ndim);
+    const size = shape.reduce((a, b) => a * b, 1);
+    return inputs.map((data, k) => {
+      const [offset = 0, ...steps] = dims.slice(1 + ndim + k * (ndim + 1), 1 + ndim + (k + 1) * (ndim + 1));
+      return Array.from({ length: size }, (_, i) => {
+        let rest = i;
+        let place = offset;
+        for (let d = ndim - 1; d >= 0; d--) {
+          place += (rest % (shape[d] as number)) * (steps[d] as number);
+          rest = Math.floor(rest / (shape[d] as number));
+        }
+        return data[place] as number;
+      });
+    });
+  }
+  const cases: [string, number[]][] = [
+    ['transposed beside flat', [2, 4, 6, 0, 1, 4, 0, 6, 1]],
+    ['sliced from the end, and a column repeated', [2, 3, 5, 23, -6, -1, 2, 5, 0]],
+    ['rows of aligned quads, and one element of each', [2, 3, 8, 8, 8, 1, 3, 4, 0]],
+    ['three axes, one of them of extent 1, in another order', [3, 2, 1, 12, 0, 12, 99, 1, 1, 1, 0, 2]],
+    ['one element, from inside', [0, 7, 3]],
+    [
+      'nine axes, of which some fold',
+      [9, 2, 2, 1, 1, 2, 1, 1, 1, 2, ...[0, 1, 2, 0, 0, 4, 0, 0, 0, 8], ...[3, 8, 4, 0, 0, 2, 0, 0, 0, 1]],
+    ],
+  ];
+  test.each(cases)('%s', async (_, dims) => {
+    for (const dtype of ['float32', 'uint8'] as const) {
+      const data = [1, 2].map((seed) => Array.from({ length: 40 }, (_, i) => (i * 7 * seed) % 50));
+      const ndim = dims[0] as number;
+      const shape = dims.slice(1, 1 + ndim);
+      const kernel = elementwiseKernel('add', 2, e.add(e.input(0), e.mul(e.input(1), 2)));
+      const y = run(
+        device,
+        kernel,
+        data.map((list) => array(device, [40], dtype, list)),
+        shape,
+        dtype,
+        dims,
+      );
+      const [a = [], b = []] = wanted(data, dims);
+      expect(await values(device, y)).toEqual(a.map((v, i) => v + 2 * (b[i] as number)));
+    }
+  });
+
+  test('more strides than the parameters hold: inputs are written out first', async () => {
+    // eight axes of two that no neighbour continues, seven inputs
+    const ndim = 8;
+    const order = [3, 0, 6, 2, 7, 4, 1, 5];
+    const dims = [ndim, ...new Array<number>(ndim).fill(2)];
+    const data = Array.from({ length: 7 }, (_, k) => Array.from({ length: 256 }, (_, i) => (i * 7 + k) % 11));
+    for (let k = 0; k < 7; k++) dims.push(0, ...order.map((d) => 2 ** ((d + k) % ndim)));
+    const sum = data.map((_, k) => e.input(k)).reduce((a, b) => e.add(a, b));
+    const y = run(
+      device,
+      elementwiseKernel('sum', 7, sum),
+      data.map((list) => array(device, [256], 'float32', list)),
+      dims.slice(1, 1 + ndim),
+      'float32',
+      dims,
+    );
+    const lists = wanted(data, dims);
+    const want = Array.from({ length: 256 }, (_, i) =>
+      lists.reduce((total, list) => total + (list[i] as number), 0),
+    );
+    expect(await values(device, y)).toEqual(want);
+  });
+});

@@ -5,7 +5,8 @@
 //   of a turn travel together;
 // - the host writes to a buffer that the batch uses: `writeBuffer` acts before what is submitted after it, so the
 //   dispatches recorded earlier must be gone by then;
-// - 64 dispatches have been recorded, or dispatches that write 256 MiB: long work should begin, and what it holds be bounded;
+// - 64 dispatches have been recorded, or dispatches that write 256 MiB: long work should begin, and what it holds be bounded (a program's run is not split:
+//   a batch that it would fill beyond 64 is handed over before it);
 // - the uniform ring is full: its slots are uploaded by one write before the submit, so a slot serves once a batch;
 // - `flush`, `synchronize` or `dispose` ask for it.
 // Copies (and reads, which are copies) end the pass, not the batch. Buffers are destroyed right after a submit, when no open batch can use them. A
@@ -18,7 +19,8 @@ import type { BufferPool } from './bufferPool.ts';
 import type { FailureWatch } from './failures.ts';
 import { Batch } from './failures.ts';
 import type { DispatchSink, GpuShader, GpuTraits } from './lowering.ts';
-import type { Pipeline, Pipelines } from './pipelines.ts';
+import type { Pipelines } from './pipelines.ts';
+import type { Profiler } from './profiler.ts';
 import type { Readback } from './readback.ts';
 import type { Poison } from './storage.ts';
 import { GpuStorage } from './storage.ts';
@@ -51,12 +53,20 @@ export class Encoder implements DispatchSink {
   readonly #stats: DeviceStats;
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
-  #pipeline: Pipeline | undefined;
+  /** What `setPipeline` of the open pass was given last. */
+  #pipeline: GPUComputePipeline | undefined;
   #batch = new Batch(1);
   #open = false;
   #scheduled = false;
   #dispatches = 0;
   #bytes = 0;
+  /** A program is being recorded: its batch is not handed over in the middle. */
+  #held = false;
+  #profiler: Profiler | null = null;
+  /** Whether the kernel being lowered reaches beyond its operands' ends, so that bindings do not tell what it changes. */
+  #reaches = false;
+  /** Whether the kernel being lowered has had its first dispatch. */
+  #timed = false;
   #poison: Poison | null = null;
   readonly #temporaries: GpuStorage[] = [];
   /** The call being lowered, so that a batch begun in its middle knows it too. */
@@ -106,6 +116,8 @@ export class Encoder implements DispatchSink {
   beginKernel(kernel: Kernel, inputs: readonly Operand[], outputs: readonly Operand[]): void {
     this.open();
     this.#kernel = kernel;
+    this.#timed = false;
+    this.#reaches = false;
     this.#inputs = inputs;
     this.#outputs = outputs;
     this.#batch.call(kernel, inputs, outputs);
@@ -118,6 +130,7 @@ export class Encoder implements DispatchSink {
   endKernel(): void {
     this.#ring.drop();
     this.#kernel = undefined;
+    this.#timed = false;
     this.#poison = null;
     const temporaries = this.#temporaries;
     for (let storage = temporaries.pop(); storage !== undefined; storage = temporaries.pop())
@@ -133,15 +146,14 @@ export class Encoder implements DispatchSink {
     this.#ring.close();
     const pipeline = this.#pipelines.get(shader);
     const group = this.#bindGroups.get(pipeline.layout, storages);
-    let pass = this.#pass;
-    if (pass === undefined) {
-      pass = this.#commands().beginComputePass();
-      this.#pass = pass;
-      this.#pipeline = undefined;
-    }
-    if (this.#pipeline !== pipeline) {
+    const pass =
+      this.#profiler === null
+        ? this.pass()
+        : this.timedPass(this.#profiler, this.#kernel?.name ?? shader.label, !this.#timed);
+    this.#timed = this.#kernel !== undefined;
+    if (this.#pipeline !== pipeline.gpu) {
       pass.setPipeline(pipeline.gpu);
-      this.#pipeline = pipeline;
+      this.#pipeline = pipeline.gpu;
     }
     pass.setBindGroup(0, group, this.#ring.offsets, 0, 1);
     pass.dispatchWorkgroups(x, y, z);
@@ -153,7 +165,88 @@ export class Encoder implements DispatchSink {
       if (writes[i] === true) this.#changed(storage);
     }
     this.#stats.dispatches++;
-    if (++this.#dispatches >= MAX_DISPATCHES || this.#bytes >= BYTE_BUDGET || this.#ring.full) this.flush();
+    this.#dispatches++;
+    if (this.#ring.full) this.flush();
+    else if (!this.#held) this.#flushIfLong();
+  }
+
+  #flushIfLong(): void {
+    if (this.#dispatches >= MAX_DISPATCHES || this.#bytes >= BYTE_BUDGET) this.flush();
+  }
+
+  /** The number of the batch that is recorded now. */
+  get batch(): number {
+    return this.#batch.number;
+  }
+
+  /** The open compute pass. The batch must be open. */
+  pass(): GPUComputePassEncoder {
+    if (this.#pass === undefined) {
+      this.#pass = this.#commands().beginComputePass();
+      this.#pipeline = undefined;
+    }
+    return this.#pass;
+  }
+
+  /** The pass for a dispatch of a kernel that a profile times; `first`: its first dispatch. */
+  timedPass(profiler: Profiler, label: string, first: boolean): GPUComputePassEncoder {
+    const timestampWrites = first ? profiler.next(label) : undefined;
+    if (timestampWrites === undefined) return this.pass();
+    this.#endPass();
+    this.#pass = this.#commands().beginComputePass({ timestampWrites });
+    return this.#pass;
+  }
+
+  /** Times what is recorded from here on, or no longer; null for not. */
+  set profiler(profiler: Profiler | null) {
+    this.flush();
+    this.#profiler = profiler;
+  }
+
+  get profiler(): Profiler | null {
+    return this.#profiler;
+  }
+
+  /**
+   * A program's run begins: about so many dispatches, which stay in one batch unless the uniform ring fills up. It sets pipelines on `pass()` itself and says at
+   * `endProgram` which it set last.
+   */
+  beginProgram(dispatches: number): void {
+    if (this.#dispatches > 0 && this.#dispatches + dispatches > MAX_DISPATCHES) this.flush();
+    this.open();
+    this.#held = true;
+  }
+
+  /** `dispatches` were recorded on `pass()` with `pipeline` as the last one set. */
+  recorded(dispatches: number, pipeline: GPUComputePipeline | undefined): void {
+    this.#dispatches += dispatches;
+    this.#stats.dispatches += dispatches;
+    this.#pipeline = pipeline;
+  }
+
+  /** The run is recorded: `written` (with so many bytes in all that dispatches write) are its results; `poison`: what had spoiled something it read. */
+  endProgram(name: string, written: readonly GpuStorage[], bytes: number, poison: Poison | null): void {
+    this.#held = false;
+    this.open();
+    const batch = this.#batch;
+    batch.note(name);
+    for (let i = 0; i < written.length; i++) {
+      const storage = written[i] as GpuStorage;
+      batch.touch(storage);
+      if (poison !== null) storage.spoil({ batch: batch.number, error: poison.error });
+    }
+    this.#bytes += bytes;
+    this.#flushIfLong();
+  }
+
+  /** After a throw in the middle of a program's run. */
+  dropProgram(): void {
+    this.#held = false;
+  }
+
+  /** Whether anything has failed on the device so far, so that storages may be spoiled. */
+  get failed(): boolean {
+    return this.#parts.watch.any;
   }
 
   #changed(storage: GpuStorage): void {
@@ -169,6 +262,12 @@ export class Encoder implements DispatchSink {
     return storage;
   }
 
+  span(storage: Storage, bytes: number): Storage {
+    if (!this.#reaches) for (const output of this.#outputs) this.#changed(output.storage as GpuStorage);
+    this.#reaches = true;
+    return (storage as GpuStorage).span(bytes);
+  }
+
   /** A storage over a buffer of the pool, in an open batch: if the buffer turns out to be none, the storage is spoiled. */
   take(bytes: number, op?: string): GpuStorage {
     this.open();
@@ -178,6 +277,16 @@ export class Encoder implements DispatchSink {
       if (op !== undefined) this.#batch.note(op);
       this.#batch.touch(storage, true);
     }
+    return storage;
+  }
+
+  /** Memory for a program's run; `before` if the pool has the same buffer for it again. */
+  lend(bytes: number, before: GpuStorage | undefined): GpuStorage {
+    const { owner, pool } = this.#parts;
+    const pooled = pool.take(bytes, this.#batch.number);
+    if (before !== undefined && before.pooled === pooled && before.poison === null) return before;
+    const storage = new GpuStorage(owner, pooled, bytes);
+    if (pooled.madeIn === this.#batch.number) this.#batch.touch(storage, true);
     return storage;
   }
 
@@ -239,6 +348,7 @@ export class Encoder implements DispatchSink {
     if (encoder !== undefined) {
       this.#encoder = undefined;
       ring.upload();
+      this.#profiler?.resolve(encoder);
       device.queue.submit([encoder.finish()]);
       this.#stats.submits++;
     }
@@ -250,6 +360,7 @@ export class Encoder implements DispatchSink {
     watch.current = this.#batch;
     watch.end(batch);
     readback.submitted();
+    this.#profiler?.submitted();
     pool.trim();
   }
 

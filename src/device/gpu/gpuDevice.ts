@@ -2,31 +2,40 @@
 // memory is reused in bufferPool.ts, what a kernel becomes in the lowering files.
 import type { DeviceLoss } from '../../core/context.ts';
 import type { DType } from '../../core/dtype.ts';
-import { bytesOf, DTYPES } from '../../core/dtype.ts';
+import { DTYPES } from '../../core/dtype.ts';
 import { ContextError, DeviceLostError, DTypeError, OutOfMemoryError } from '../../core/errors.ts';
 import { CpuGenerators } from '../../core/random/mxnetCpu.ts';
 import { sizeOf } from '../../core/shape.ts';
+import { draws } from '../../ir/graph.ts';
 import type { CustomKernel, Kernel, Operand } from '../../ir/kernel.ts';
 import type { Plan } from '../../ir/plan.ts';
 import type { Storage } from '../../ir/storage.ts';
-import type { CompileOptions, Device, DeviceStats, MemoryInfo, Program, ReadRequest } from '../device.ts';
+import type {
+  CompileOptions,
+  Device,
+  DeviceStats,
+  KernelTime,
+  MemoryInfo,
+  Program,
+  ReadRequest,
+} from '../device.ts';
+import type { Counter } from './bindGroups.ts';
 import { BindGroups } from './bindGroups.ts';
 import { BufferPool } from './bufferPool.ts';
-import { copyBytes } from './bytes.ts';
-import { lowerCustom } from './custom.ts';
-import { lowerElementwise } from './elementwise.ts';
 import { Encoder } from './encoder.ts';
 import { FailureWatch } from './failures.ts';
+import { lowerKernel } from './kernels.ts';
 import type { GpuTraits } from './lowering.ts';
 import { Pipelines } from './pipelines.ts';
-import { lowerProduct } from './product.ts';
+import { Profiler } from './profiler.ts';
+import type { ProgramHost } from './program.ts';
+import { GpuProgram } from './program.ts';
 import { GpuRandom } from './random.ts';
 import { Readback } from './readback.ts';
-import { lowerRow } from './row.ts';
 import type { PooledBuffer } from './storage.ts';
 import { GpuStorage } from './storage.ts';
+import { Transfers } from './transfers.ts';
 import { UniformRing } from './uniformRing.ts';
-import { lowerUpdate } from './update.ts';
 
 export interface GpuDeviceOptions {
   readonly device: GPUDevice;
@@ -70,6 +79,10 @@ export class GpuDevice implements Device {
   readonly #watch: FailureWatch;
   readonly #readback: Readback;
   readonly #encoder: Encoder;
+  readonly #transfers: Transfers;
+  readonly #groupsMade: Counter = { created: 0 };
+  readonly #programs = new Set<GpuProgram>();
+  readonly #host: ProgramHost;
   #loss: DeviceLoss | undefined;
   #tellLoss: (loss: DeviceLoss) => void = () => undefined;
   #bytesInUse = 0;
@@ -89,12 +102,15 @@ export class GpuDevice implements Device {
     this.maxBindings = limits.maxStorageBuffersPerShaderStage;
     this.maxStorageBytes = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
     const ring = new UniformRing(device, RING_SLOTS);
-    this.#bindGroups = new BindGroups(device, ring.buffer, BIND_GROUPS);
+    this.#bindGroups = new BindGroups(device, ring.buffer, BIND_GROUPS, this.#groupsMade);
     this.#pool = new BufferPool({
       device,
       maxBytes: this.maxStorageBytes,
       keepBytes: options.keepBytes ?? KEEP_BYTES,
-      onDestroy: () => this.#bindGroups.dropBroken(),
+      onDestroy: () => {
+        this.#bindGroups.dropBroken();
+        for (const program of this.#programs) program.dropBroken();
+      },
     });
     this.#pipelines = new Pipelines(device);
     this.#watch = new FailureWatch(device);
@@ -115,6 +131,27 @@ export class GpuDevice implements Device {
       readback: this.#readback,
       stats: this.#stats,
     });
+    this.#transfers = new Transfers(device.queue, this.#encoder, this.#pool);
+    const lost = (): boolean => this.isLost;
+    this.#host = {
+      gpu: device,
+      encoder: this.#encoder,
+      pool: this.#pool,
+      pipelines: this.#pipelines,
+      counter: this.#groupsMade,
+      get isLost() {
+        return lost();
+      },
+      take: (bytes, op) => this.alloc(bytes, op),
+      free: (storage) => this.free(storage),
+      write: (storage, data) => this.write(storage, data),
+      own: (storage, op) => this.#own(storage, op),
+      run: (...call) => this.run(...call),
+      peak: (bytes) => {
+        this.#peakBytes = Math.max(this.#peakBytes, this.#bytesInUse + bytes);
+      },
+      forget: (program) => this.#programs.delete(program),
+    };
     this.lost = new Promise((resolve) => {
       this.#tellLoss = resolve;
     });
@@ -127,7 +164,7 @@ export class GpuDevice implements Device {
   get stats(): DeviceStats {
     const stats = this.#stats;
     stats.buffersCreated = this.#pool.created;
-    stats.bindGroupsCreated = this.#bindGroups.created;
+    stats.bindGroupsCreated = this.#groupsMade.created;
     stats.pipelinesCreated = this.#pipelines.created;
     return stats;
   }
@@ -165,7 +202,7 @@ export class GpuDevice implements Device {
     });
   }
 
-  alloc(bytes: number, op = 'alloc'): Storage {
+  alloc(bytes: number, op = 'alloc'): GpuStorage {
     if (bytes > this.maxStorageBytes)
       throw new OutOfMemoryError(
         `expected an array of at most ${this.maxStorageBytes} bytes (the adapter's limit), received one of ${bytes}; ${this.#bytesInUse} are in use. Work in smaller pieces, or on the CPU.`,
@@ -216,44 +253,7 @@ export class GpuDevice implements Device {
     const bytes = data.byteLength;
     if (at < 0 || at + bytes > own.bytes)
       throw new RangeError(`write of ${bytes} bytes at ${at} into a storage of ${own.bytes}`);
-    if (bytes === 0 || this.#loss !== undefined) return;
-    // Past the end of the storage lies padding that may be written.
-    const padded = at + bytes === own.bytes ? Math.ceil(bytes / 4) * 4 : bytes;
-    if (at % 4 === 0 && padded % 4 === 0) {
-      this.#encoder.release(own);
-      this.#upload(own, at, data);
-      return;
-    }
-    const part = this.#encoder.take(bytes, 'write');
-    this.#encoder.release(part);
-    this.#upload(part, 0, data);
-    this.#copyBytes(part, 0, own, at, bytes);
-    this.#pool.give(part.pooled);
-  }
-
-  /** Writes whole words, the last filled up with zeros. */
-  #upload(storage: GpuStorage, at: number, data: ArrayBufferView): void {
-    this.#encoder.open();
-    const { queue } = this.#device;
-    const { gpu } = storage.pooled;
-    const whole = data.byteLength - (data.byteLength % 4);
-    if (whole > 0) {
-      // Node's WebGPU takes no shared memory.
-      const shared = typeof SharedArrayBuffer === 'function' && data.buffer instanceof SharedArrayBuffer;
-      if (shared)
-        queue.writeBuffer(
-          gpu,
-          storage.offset + at,
-          new Uint8Array(data.buffer, data.byteOffset, whole).slice(),
-        );
-      else queue.writeBuffer(gpu, storage.offset + at, data.buffer, data.byteOffset, whole);
-    }
-    if (whole < data.byteLength) {
-      const last = new Uint8Array(4);
-      last.set(new Uint8Array(data.buffer, data.byteOffset + whole, data.byteLength - whole));
-      queue.writeBuffer(gpu, storage.offset + at + whole, last);
-    }
-    this.#encoder.written(storage);
+    if (bytes > 0 && this.#loss === undefined) this.#transfers.write(own, data, at);
   }
 
   copy(from: Storage, fromAt: number, to: Storage, toAt: number, bytes: number): void {
@@ -263,24 +263,7 @@ export class GpuDevice implements Device {
       throw new RangeError(
         `copy of ${bytes} bytes from ${fromAt} of ${source.bytes} to ${toAt} of ${target.bytes}`,
       );
-    if (bytes === 0 || this.#loss !== undefined) return;
-    if (source.buffer === target.buffer) {
-      // A buffer cannot be copied to itself.
-      const between = this.#encoder.take(bytes, 'copy');
-      this.copy(source, fromAt, between, 0, bytes);
-      this.copy(between, 0, target, toAt, bytes);
-      this.#pool.give(between.pooled);
-      return;
-    }
-    const padded = toAt + bytes === target.bytes ? Math.ceil(bytes / 4) * 4 : bytes;
-    if (fromAt % 4 === 0 && toAt % 4 === 0 && padded % 4 === 0)
-      this.#encoder.copyWords(source, fromAt, target, toAt, padded);
-    else this.#copyBytes(source, fromAt, target, toAt, bytes);
-  }
-
-  #copyBytes(from: GpuStorage, fromAt: number, to: GpuStorage, toAt: number, bytes: number): void {
-    this.#encoder.open();
-    copyBytes(this.#encoder, from, fromAt, to, toAt, bytes);
+    if (bytes > 0 && this.#loss === undefined) this.#transfers.copy(source, fromAt, target, toAt, bytes);
   }
 
   read(requests: readonly ReadRequest[]): Promise<ArrayBuffer[]> {
@@ -323,45 +306,16 @@ export class GpuDevice implements Device {
       return;
     }
     const copies: GpuStorage[] = [];
-    const read = parts ? this.#apart(inputs, outputs, copies) : inputs;
+    const read = parts ? this.#transfers.apart(inputs, outputs, copies) : inputs;
     const encoder = this.#encoder;
     encoder.beginKernel(kernel, read, outputs);
     try {
-      switch (kernel.kind) {
-        case 'elementwise':
-          lowerElementwise(encoder, kernel, read, outputs, dims, scalars);
-          break;
-        case 'row':
-          lowerRow(encoder, kernel, read, outputs, dims, scalars);
-          break;
-        case 'product':
-          lowerProduct(encoder, kernel, read, outputs, dims, scalars);
-          break;
-        case 'update':
-          lowerUpdate(encoder, kernel, read, outputs, scalars);
-          break;
-        case 'custom':
-          if (isRandom(kernel)) this.#random.lower(encoder, kernel, outputs, scalars);
-          else lowerCustom(encoder, kernel, read, outputs, dims, scalars);
-          break;
-      }
+      if (draws(kernel)) this.#random.lower(encoder, kernel as CustomKernel, outputs, scalars);
+      else lowerKernel(encoder, kernel, read, outputs, dims, scalars);
     } finally {
       encoder.endKernel();
       for (const copy of copies) this.#pool.give(copy.pooled);
     }
-  }
-
-  /** A buffer cannot be read and written in one dispatch, not even in different parts: such inputs are copied out first. */
-  #apart(inputs: readonly Operand[], outputs: readonly Operand[], copies: GpuStorage[]): readonly Operand[] {
-    return inputs.map((input) => {
-      const { buffer, offset } = input.storage;
-      if (!outputs.some((y) => y.storage.buffer === buffer && y.storage.offset !== offset)) return input;
-      const bytes = sizeOf(input.shape) * bytesOf(input.dtype);
-      const between = this.#encoder.take(bytes, 'copy');
-      this.copy(input.storage, 0, between, 0, bytes);
-      copies.push(between);
-      return { storage: between, dtype: input.dtype, shape: input.shape };
-    });
   }
 
   /** The order comes from the host's generator, so that it is the same on every device. */
@@ -379,7 +333,22 @@ export class GpuDevice implements Device {
   }
 
   compile(plan: Plan, options: CompileOptions): Program {
-    throw new Error(`compile ${options.name}: ${plan.steps.length} steps`);
+    const program = new GpuProgram(this.#host, plan, options);
+    this.#programs.add(program);
+    return program;
+  }
+
+  /** From here on each kernel is timed by itself, until `stopProfile`. */
+  startProfile(): void {
+    if (this.#loss === undefined) this.#encoder.profiler = new Profiler(this.#device);
+  }
+
+  /** The kernels that were run since `startProfile`, in their order. */
+  async stopProfile(): Promise<readonly KernelTime[]> {
+    const { profiler } = this.#encoder;
+    if (profiler === null || this.#loss !== undefined) return [];
+    this.#encoder.profiler = null;
+    return profiler.finish();
   }
 
   seed(seed: number): void {
@@ -420,10 +389,6 @@ export class GpuDevice implements Device {
       this.#device.destroy();
     }
   }
-}
-
-function isRandom(kernel: CustomKernel): boolean {
-  return kernel.name === 'randomUniform' || kernel.name === 'randomNormal' || kernel.name === 'randomInt';
 }
 
 /** Stands for the buffer of a storage made after the device was gone. */

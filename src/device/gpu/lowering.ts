@@ -20,6 +20,8 @@ export interface GpuShader {
   readonly bindings: readonly Access[];
   /** The WGSL text; called once, when the pipeline is first needed. */
   readonly code: () => string;
+  /** It divides by its parameters or loops up to them, so that they pay as constants where they never change (see programCode.ts). */
+  readonly sized?: boolean | undefined;
 }
 
 /** What the adapter is, as far as kernels must know. */
@@ -37,6 +39,8 @@ export interface GpuTraits {
 /** Where lowering functions put their dispatches. Order: u32/i32/f32 for each parameter in turn (at most 64), then `dispatch`, which takes them. */
 export interface DispatchSink {
   readonly traits: GpuTraits;
+  /** The sizes given will be those of every run, so they may as well be constants in the text. */
+  readonly constants?: boolean;
   u32(value: number): void;
   i32(value: number): void;
   f32(value: number): void;
@@ -47,6 +51,8 @@ export interface DispatchSink {
   dispatch(shader: GpuShader, storages: readonly Storage[], x: number, y: number, z: number): void;
   /** Scratch memory that returns to the pool when the current kernel has been lowered (later dispatches may reuse it, in order). */
   temporary(bytes: number): Storage;
+  /** The memory from a storage's beginning on, `bytes` of it, beyond the storage's end: parts of one buffer that lie one after the other are bound as one. */
+  span(storage: Storage, bytes: number): Storage;
 }
 
 /** Lowers one kernel call. */

@@ -33,16 +33,17 @@ function split(text: string): Map<string, Piece> {
   return result;
 }
 
-/** A library of WGSL functions: given a shader's text, the functions it mentions with those that they need. */
-export function wgslLibrary(librarySource: string): (text: string) => string {
+/** A library of WGSL functions: given a shader's text, the functions it mentions with those that they need; but for those that `defined` has. */
+export function wgslLibrary(librarySource: string): (text: string, defined?: string) => string {
   let pieces: Map<string, Piece> | undefined;
-  return (text) => {
+  return (text, defined = '') => {
     pieces ??= split(librarySource);
     const library = pieces;
     const wanted = new Set<string>();
+    const there = new Set([...defined.matchAll(/\bfn (\w+)/g)].map(([, name]) => name));
     const add = (name: string): void => {
       const piece = library.get(name);
-      if (piece === undefined || wanted.has(name)) return;
+      if (piece === undefined || wanted.has(name) || there.has(name)) return;
       for (const used of piece.uses) add(used);
       wanted.add(name);
     };
@@ -59,4 +60,4 @@ export function wgslLibrary(librarySource: string): (text: string) => string {
  * @example
  * const code = mathFor(body) + body;
  */
-export const mathFor: (text: string) => string = wgslLibrary(source);
+export const mathFor: (text: string, defined?: string) => string = wgslLibrary(source);

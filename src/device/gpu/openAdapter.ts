@@ -132,9 +132,9 @@ const LIMITS = [
 ] as const;
 const FEATURES: readonly GPUFeatureName[] = ['subgroups', 'shader-f16', 'timestamp-query'];
 
-/** Opens an adapter and a device on it with the most it offers. */
-export async function openAdapter(options: OpenOptions = {}): Promise<OpenedAdapter> {
-  const adapter = await findAdapter(options);
+/** Opens an adapter (the one that `findAdapter` gave, if it is at hand) and a device on it with the most it offers. */
+export async function openAdapter(options: OpenOptions = {}, found?: GPUAdapter): Promise<OpenedAdapter> {
+  const adapter = found ?? (await findAdapter(options));
   const requiredFeatures = FEATURES.filter((feature) => adapter.features.has(feature));
   const requiredLimits: Record<string, number> = {};
   for (const limit of LIMITS) requiredLimits[limit] = adapter.limits[limit];

@@ -7,7 +7,7 @@ import type { ProductShape } from './productShape.ts';
 /** The part of a product's shape that its shader depends on; the rest are parameters. */
 export type ProductTraits = Pick<
   ProductShape,
-  'form' | 'aAlong' | 'bAlong' | 'aVec4' | 'bVec4' | 'cVec4' | 'axes' | 'padded' | 'pointwise'
+  'form' | 'aAlong' | 'bAlong' | 'aVec4' | 'bVec4' | 'cVec4' | 'axes' | 'padded' | 'pointwise' | 'strided'
 > & {
   /** k ends with a whole step, so that loads need not look. */
   readonly exactK: boolean;
@@ -306,6 +306,7 @@ fn colC(slice: Slice, n: u32) -> ColC {
 
 /** Elements between two rows of C. */
 export function rowStride(t: ProductTraits, size: SizeText): string {
+  if (t.strided) return size('cRow');
   if (t.form === 'conv') return size('oVolume');
   return t.form === 'convGradData' ? size('iVolume') : 'slice.n';
 }
@@ -315,31 +316,39 @@ export function productHoles(t: ProductTraits, size: SizeText): Holes {
   const product = (...names: readonly string[]): string => names.map(size).join(' * ');
   const colC = columns(t, size);
   switch (t.form) {
-    case 'matmul':
+    case 'matmul': {
+      const aAlongK = t.aAlong === 'k';
+      const bAlongK = t.bAlong === 'k';
+      const line = (plain: string, strided: string): string => (t.strided ? size(strided) : plain);
+      const begin = (each: string, within: string): string =>
+        t.strided
+          ? `batch / ${size('inner')} * ${size(each)} + batch % ${size('inner')} * ${size(within)}`
+          : `batch * ${size(each)}`;
       return {
         text:
           matrix(
             SIDE_A,
-            t.aAlong === 'k' ? 'k' : 'outer',
+            aAlongK ? 'k' : 'outer',
             t.aVec4,
-            t.aAlong === 'k' ? 'slice.k' : 'slice.m',
+            line(aAlongK ? 'slice.k' : 'slice.m', 'aRow'),
             t.exactK,
           ) +
           matrix(
             SIDE_B,
-            t.bAlong === 'k' ? 'k' : 'outer',
+            bAlongK ? 'k' : 'outer',
             t.bVec4,
-            t.bAlong === 'k' ? 'slice.k' : 'slice.n',
+            line(bAlongK ? 'slice.k' : 'slice.n', 'bRow'),
             t.exactK,
           ) +
           colC,
         offsets: {
-          a: `batch * ${size('aBatch')}`,
-          b: `batch * ${size('bBatch')}`,
-          c: 'batch * slice.m * slice.n',
+          a: begin('aBatch', 'aInner'),
+          b: begin('bBatch', 'bInner'),
+          c: t.strided ? begin('cBatch', 'cInner') : 'batch * slice.m * slice.n',
           bias: '0u',
         },
       };
+    }
     case 'conv':
       return {
         text: matrix(SIDE_A, 'k', t.aVec4, 'slice.k', t.exactK) + windows(t, size) + colC,

@@ -22,7 +22,8 @@ export interface ProductPlan {
   readonly chunk: number;
 }
 
-type Extents = Pick<ProductShape, 'm' | 'n' | 'k' | 'batch' | 'groups' | 'aAlong' | 'bAlong'>;
+type Extents = Pick<ProductShape, 'm' | 'n' | 'k' | 'batch' | 'groups' | 'aAlong' | 'bAlong'> &
+  Partial<Pick<ProductShape, 'strided' | 'rowSum'>>;
 
 interface Tile {
   readonly threadsM: number;
@@ -87,7 +88,7 @@ function planSoftware(shape: Extents): ProductPlan {
   const plan = { body: 'direct', rows, cols, threadsM: 1, threadsN: 32, step: 4, stages: 1 } as const;
   // Few tiles leave processors idle. A part is at least 256 terms, below which the second pass costs more than it brings.
   const wanted =
-    tiles >= 128 || tiles === 0
+    tiles >= 128 || tiles === 0 || shape.strided
       ? 1
       : Math.min(ceilDiv(256, tiles), Math.floor(k / 256), Math.floor(MAX_PARTIAL / (m * n * slices)));
   return withSplits(plan, k, wanted);
@@ -97,7 +98,9 @@ function planSoftware(shape: Extents): ProductPlan {
 function planGpu(shape: Extents, traits: GpuTraits): ProductPlan {
   const { m, n, k } = shape;
   const slices = Math.max(1, shape.batch * shape.groups);
-  if (shape.aAlong === 'k' && shape.bAlong === 'k' && Math.min(m, n) <= 4 && k >= 64) {
+  // The second pass stores in the plain order, and a workgroup per sum does not add up rows.
+  const { strided = false, rowSum = false } = shape;
+  if (shape.aAlong === 'k' && shape.bAlong === 'k' && Math.min(m, n) <= 4 && k >= 64 && !rowSum) {
     const rows = Math.max(1, Math.min(4, m));
     const cols = Math.max(1, Math.min(4, n));
     const plan = { body: 'dot', rows, cols, threadsM: 1, threadsN: 64, step: 256, stages: 1 } as const;
@@ -105,7 +108,9 @@ function planGpu(shape: Extents, traits: GpuTraits): ProductPlan {
     return withSplits(
       plan,
       k,
-      tiles >= AT_A_TIME || tiles === 0 ? 1 : Math.min(ceilDiv(2 * AT_A_TIME, tiles), Math.floor(k / 4096)),
+      tiles >= AT_A_TIME || tiles === 0 || strided
+        ? 1
+        : Math.min(ceilDiv(2 * AT_A_TIME, tiles), Math.floor(k / 4096)),
     );
   }
   const outputs = m * n * slices;
@@ -123,7 +128,10 @@ function planGpu(shape: Extents, traits: GpuTraits): ProductPlan {
       // a part is at least eight steps long, and there are not more than are needed to fill the GPU twice
       if (
         wanted > 1 &&
-        (wanted * 8 * plan.step > k || tiles * wanted > 4 * AT_A_TIME || outputs * wanted > MAX_PARTIAL)
+        (strided ||
+          wanted * 8 * plan.step > k ||
+          tiles * wanted > 4 * AT_A_TIME ||
+          outputs * wanted > MAX_PARTIAL)
       )
         break;
       const candidate = withSplits(plan, k, wanted);

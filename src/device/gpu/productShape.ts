@@ -33,6 +33,13 @@ export interface ProductShape {
   readonly outputs: number;
   readonly biasEvery: number;
   readonly biasCount: number;
+  /** The same for what is one per row (or channel). */
+  readonly rowEvery: number;
+  readonly rowCount: number;
+  /** Matrices lie inside larger arrays; what follows the product goes by the plain order all the same. */
+  readonly strided: boolean;
+  /** The sums of A's rows are wanted too: rows of all products side by side. */
+  readonly rowSum: boolean;
 }
 
 const CONV_NAMES = [
@@ -60,13 +67,25 @@ const CONV_NAMES = [
   'pW',
 ] as const;
 
+const STRIDE_NAMES = ['inner', 'aInner', 'bInner', 'aRow', 'bRow', 'cBatch', 'cInner', 'cRow'] as const;
+
 function matmulShape(kernel: ProductKernel, dims: readonly number[]): ProductShape {
   const [batch = 0, m = 0, n = 0, k = 0, aBatch = 0, bBatch = 0] = dims;
+  const strided = dims.length > 6;
+  const [aInner = 0, bInner = 0, aRow = 0, bRow = 0, cBatch = 0, cInner = 0, cRow = 0] = dims.slice(7);
   // A single row or column lies along both axes; along k it is read together with the other operand's k.
-  const aAlong = kernel.transposeA && m !== 1 ? 'm' : 'k';
-  const bAlong = kernel.transposeB || n === 1 ? 'k' : 'n';
-  const whole = (extent: number, stride: number): boolean =>
-    k > 0 && extent % 4 === 0 && (batch <= 1 || stride % 4 === 0);
+  const aAlong = kernel.transposeA && (m !== 1 || (strided && aRow !== 1)) ? 'm' : 'k';
+  const bAlong = kernel.transposeB || (n === 1 && (!strided || bRow === 1)) ? 'k' : 'n';
+  const whole = (extent: number, ...strides: number[]): boolean =>
+    k > 0 && extent % 4 === 0 && strides.every((stride) => stride % 4 === 0);
+  const plain = (extent: number, stride: number): boolean => whole(extent, batch <= 1 ? 0 : stride);
+  const [aExtent, bExtent] = [aAlong === 'k' ? k : m, bAlong === 'k' ? k : n];
+  const sizes = new Map([
+    ['aBatch', aBatch],
+    ['bBatch', bBatch],
+  ]);
+  if (strided) for (const [i, name] of STRIDE_NAMES.entries()) sizes.set(name, dims[6 + i] ?? 0);
+  if (kernel.rowSum) sizes.set('rows', batch * m);
   return {
     form: 'matmul',
     m,
@@ -76,19 +95,20 @@ function matmulShape(kernel: ProductKernel, dims: readonly number[]): ProductSha
     groups: 1,
     aAlong,
     bAlong,
-    aVec4: whole(aAlong === 'k' ? k : m, aBatch),
-    bVec4: whole(bAlong === 'k' ? k : n, bBatch),
-    cVec4: n % 4 === 0,
+    aVec4: strided ? whole(aExtent, aBatch, aInner, aRow) : plain(aExtent, aBatch),
+    bVec4: strided ? whole(bExtent, bBatch, bInner, bRow) : plain(bExtent, bBatch),
+    cVec4: n % 4 === 0 && (!strided || [cBatch, cInner, cRow].every((stride) => stride % 4 === 0)),
     axes: 0,
     padded: false,
     pointwise: false,
-    sizes: new Map([
-      ['aBatch', aBatch],
-      ['bBatch', bBatch],
-    ]),
+    sizes,
     outputs: batch * m * n,
     biasEvery: kernel.bias === 'm' ? n : 1,
     biasCount: kernel.bias === 'm' ? m : n,
+    rowEvery: n,
+    rowCount: m,
+    strided,
+    rowSum: kernel.rowSum,
   };
 }
 
@@ -119,6 +139,7 @@ function convShape(kernel: ProductKernel, dims: readonly number[]): ProductShape
   );
   for (const [name, value] of Object.entries({ iVolume, oVolume, kVolume, cGroup, oGroup }))
     sizes.set(name, value);
+  if (kernel.rowSum) sizes.set('rows', filters);
   const pointwise = kVolume === 1 && each.every((a) => stride[a] === 1 && padding[a] === 0 && i[a] === o[a]);
   const common = {
     form: kernel.form,
@@ -127,6 +148,8 @@ function convShape(kernel: ProductKernel, dims: readonly number[]): ProductShape
     axes: matters(0) ? 3 : matters(1) ? 2 : 1,
     pointwise,
     sizes,
+    strided: false,
+    rowSum: kernel.rowSum,
   } as const;
   const beyond = each.some((a) => padding[a] > 0 || reach(a) >= i[a]);
   switch (kernel.form) {
@@ -147,6 +170,8 @@ function convShape(kernel: ProductKernel, dims: readonly number[]): ProductShape
         outputs: images * filters * oVolume,
         biasEvery: oVolume,
         biasCount: filters,
+        rowEvery: oVolume,
+        rowCount: filters,
       };
     }
     case 'convGradData':
@@ -164,6 +189,8 @@ function convShape(kernel: ProductKernel, dims: readonly number[]): ProductShape
         outputs: images * channels * iVolume,
         biasEvery: iVolume,
         biasCount: channels,
+        rowEvery: iVolume,
+        rowCount: channels,
       };
     case 'convGradWeight': {
       const n = cGroup * kVolume;
@@ -181,6 +208,8 @@ function convShape(kernel: ProductKernel, dims: readonly number[]): ProductShape
         outputs: filters * n,
         biasEvery: n,
         biasCount: filters,
+        rowEvery: n,
+        rowCount: filters,
       };
     }
   }

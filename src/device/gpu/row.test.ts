@@ -371,3 +371,74 @@ describe('plans', () => {
     expect(planRows(real, 640, 1000, 64).agent).toBe('invocation');
   });
 });
+
+describe('a store per row', () => {
+  /** −x[row's label] + log Σ exp: inputs of other strides, read where the row begins. */
+  const kernel = rowKernel(
+    'loss',
+    3,
+    [
+      { combine: 'max', load: x },
+      { combine: 'sum', load: e.exp(e.sub(x, e.stage(0))) },
+    ],
+    e.mul(e.sub(e.add(e.log(e.stage(1)), e.stage(0)), e.input(1)), e.input(2)),
+    false,
+  );
+  test.each(DEVICES)('reads inputs, %s', async (_, device) => {
+    for (const [rows_, length] of [
+      [5, 10],
+      [3, 5000],
+    ] as const) {
+      const data = random(rows_ * length, 5);
+      const picked = random(rows_, 6);
+      const weight = [0.5];
+      const y = run(
+        device,
+        kernel,
+        [
+          array(device, [rows_, length], 'float32', data),
+          array(device, [rows_], 'float32', picked),
+          array(device, [1], 'float32', weight),
+        ],
+        [rows_],
+        'float32',
+        [rows_, length, 1, length, 1, 0, 1, 0, 0, 0, 0, 0],
+      );
+      const got = await values(device, y);
+      for (let r = 0; r < rows_; r++) {
+        const row = data.slice(r * length, (r + 1) * length);
+        const most = Math.max(...row);
+        const sum = row.reduce((total, v) => total + Math.exp(v - most), 0);
+        expect(got[r]).toBeCloseTo((Math.log(sum) + most - (picked[r] as number)) * 0.5, 5);
+      }
+    }
+  });
+
+  test.each(DEVICES)(
+    'seven inputs, or six that the store reads, leave no room for chunks, %s',
+    async (_, device) => {
+      for (const count of [6, 7]) {
+        const sum = Array.from({ length: count }, (_, k) => e.input(k)).reduce((a, b) => e.add(a, b));
+        const wide = rowKernel(
+          'wide',
+          count,
+          [{ combine: 'sum', load: sum }],
+          count === 6 ? e.add(e.stage(0), sum) : e.stage(0),
+          false,
+        );
+        const data = Array.from({ length: count }, (_, k) => random(4100, k + 1));
+        const y = run(
+          device,
+          wide,
+          data.map((list) => array(device, [1, 4100], 'float32', list)),
+          [1],
+          'float32',
+          [1, 4100, 1, ...data.flatMap(() => strides(4100, 1))],
+        );
+        const first = count === 6 ? data.reduce((total, list) => total + (list[0] as number), 0) : 0;
+        const want = data.flat().reduce((a, b) => a + b, first);
+        expect((await values(device, y))[0]).toBeCloseTo(want, 3);
+      }
+    },
+  );
+});

@@ -13,12 +13,14 @@ import { lowerElementwise } from './elementwise.ts';
 import type { Access, DispatchSink, GpuShader } from './lowering.ts';
 import { planRows } from './rowPlan.ts';
 import type { AgentLayout, RowLayout } from './rowWgsl.ts';
-import { combineWgsl, finishWgsl, isArg, partialWgsl, wholeWgsl } from './rowWgsl.ts';
+import { combineWgsl, finishWgsl, inputsIn, isArg, partialWgsl, wholeWgsl } from './rowWgsl.ts';
 import type { WgslType } from './wgslExpr.ts';
 import { scalarsIn, wgslStoreBits } from './wgslExpr.ts';
 
-/** Inputs that fit the bindings beside results and output. */
-const MAX_INPUTS = 6;
+/** Storage bindings that every adapter has. */
+const MAX_BINDINGS = 8;
+/** Inputs that fit them beside the output. */
+const MAX_INPUTS = MAX_BINDINGS - 1;
 
 interface Variant {
   readonly whole: GpuShader;
@@ -30,6 +32,8 @@ interface Variant {
 
 interface Entry {
   readonly scalars: number;
+  /** Inputs that a store per row reads. */
+  readonly stored: readonly number[];
   readonly variants: Map<number, Variant>;
 }
 
@@ -79,12 +83,16 @@ export function lowerRow(
       );
     entry = {
       scalars: Math.max(scalarsIn(kernel.store), ...kernel.stages.map((stage) => scalarsIn(stage.load))),
+      stored: kernel.perElement ? [] : [...inputsIn(kernel.store)],
       variants: new Map(),
     };
     entries.set(kernel, entry);
   }
   const { traits } = sink;
-  const plan = planRows(traits, rows, length, inner);
+  const planned = planRows(traits, rows, length, inner);
+  // in chunks, dispatches bind results and output, or partials, results and output, beside inputs
+  const fits = inputs.length + 2 <= MAX_BINDINGS && entry.stored.length + 3 <= MAX_BINDINGS;
+  const plan = fits ? planned : { ...planned, chunks: 1 };
   let key = DTYPE_CODE[output.dtype];
   for (let k = 0; k < inputs.length; k++) key = key * 8 + DTYPE_CODE[(inputs[k] as Operand).dtype];
   key = (key * 16 + Math.log2(plan.workgroup)) * 2 + (plan.agent === 'workgroup' ? 1 : 0);
@@ -142,8 +150,9 @@ export function lowerRow(
     bound[at] = partials;
     send(variant.partial[k] as GpuShader, rows * chunks, perGroup, chunkLength, chunks);
     at = 0;
-    bound[at++] = partials;
     const stores = k === stages.length - 1 && !kernel.perElement;
+    if (stores) for (const input of entry.stored) bound[at++] = (inputs[input] as Operand).storage;
+    bound[at++] = partials;
     if (results !== undefined && (!stores || k > 0)) bound[at++] = results;
     if (stores) bound[at] = output.storage;
     send(variant.combine[k] as GpuShader, rows, perGroup, chunkLength, chunks);
@@ -182,8 +191,14 @@ function makeVariant(
     label: kernel.name,
     bindings,
     code,
+    sized: true,
   });
   const last = kernel.stages.length - 1;
+  const stored: Access[] = kernel.perElement ? [] : [...inputsIn(kernel.store)].map(() => 'read');
+  const combineBindings = (k: number): readonly Access[] => {
+    if (k < last || kernel.perElement) return ['read', 'read_write'];
+    return k > 0 ? [...stored, 'read', 'read', 'read_write'] : [...stored, 'read', 'read_write'];
+  };
   return {
     whole: make('whole', [...inputReads, 'read_write'], () => wholeWgsl(layout, plan)),
     partial: kernel.stages.map((_, k) =>
@@ -192,11 +207,7 @@ function makeVariant(
       ),
     ),
     combine: kernel.stages.map((_, k) =>
-      make(
-        `combine${k}`,
-        k === last && !kernel.perElement && k > 0 ? ['read', 'read', 'read_write'] : ['read', 'read_write'],
-        () => combineWgsl(layout, combining, k),
-      ),
+      make(`combine${k}`, combineBindings(k), () => combineWgsl(layout, combining, k)),
     ),
     finish: make('finish', [...inputReads, 'read', 'read_write'], () => finishWgsl(layout, FINISH)),
   };

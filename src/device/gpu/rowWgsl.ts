@@ -61,7 +61,7 @@ function indent(lines: readonly string[], by: string): string {
 }
 
 /** Inputs that an expression reads. */
-function inputsIn(x: Expr): Set<number> {
+export function inputsIn(x: Expr): Set<number> {
   const found = new Set<number>();
   for (const node of nodesOf(x)) if (node.kind === 'input') found.add(node.index);
   return found;
@@ -229,9 +229,11 @@ export function wholeWgsl(layout: RowLayout, agent: AgentLayout): string {
   return shader(layout, agent, [...inputNames(layout), 'out'], body);
 }
 
+/** Stores the row's one result; inputs are read where the row begins. */
 function storeRow(layout: RowLayout, agent: AgentLayout): string {
   const { lines, value } = evaluate(layout, layout.store, 's');
   const all = [...lines, `out[row] = ${layout.storeBits(value)};`];
+  if (all.some((line) => /\bl\b/.test(line))) all.unshift('const l = 0u;');
   return agent.agent === 'workgroup'
     ? `  if (lane == 0u) {\n${indent(all, '    ')}\n  }\n`
     : `${indent(all, '  ')}\n`;
@@ -276,7 +278,8 @@ ${COUNT('begin', 'end')}  ${fold(combine, lines, value, 'folded', layout.type, '
 }
 
 /**
- * Folds the partials of each row for stage `k`. If it is the last and the store is per row, stores: bindings partials, results (if k > 0), out.
+ * Folds the partials of each row for stage `k`. If it is the last and the store is per row, stores: bindings the inputs that the store reads, partials,
+ * results (if k > 0), out.
  * Otherwise puts the result beside those before it: bindings partials, results.
  */
 export function combineWgsl(layout: RowLayout, agent: AgentLayout, k: number): string {
@@ -293,8 +296,10 @@ ${COUNT('0u', uniformWord(5))}  ${fold(combine, lines, 'partial', 'folded', type
   let stage${k} = ${result(combine, 'folded', type)};
 `;
   if (stores) {
-    body += loadResults(layout, k) + storeRow(layout, agent);
-    return shader(layout, agent, ['partials', ...(k > 0 ? ['results'] : []), 'out'], body);
+    const read = [...inputsIn(layout.store)];
+    body += (read.length > 0 ? placeRow(layout) : '') + loadResults(layout, k) + storeRow(layout, agent);
+    const names = [...read.map((input) => `in${input}`), 'partials', ...(k > 0 ? ['results'] : []), 'out'];
+    return shader(layout, agent, names, body);
   }
   const put = `results[row * ${layout.stages.length}u + ${k}u] = ${toBits(`stage${k}`, type)};`;
   body += agent.agent === 'workgroup' ? `  if (lane == 0u) { ${put} }\n` : `  ${put}\n`;

@@ -67,6 +67,11 @@ export class GpuStorage implements Storage {
     this.boundBytes = whole === null ? pooled.size : Math.max(Math.ceil(bytes / 16) * 16, 16);
   }
 
+  /** The memory from its beginning on, also beyond its end: for a binding only. */
+  span(bytes: number): GpuStorage {
+    return new GpuStorage(this.owner, this.pooled, bytes, this.offset, this.whole ?? this);
+  }
+
   /** What spoiled its contents, if anything did: reads reject with it. A failure of a part is one of the whole, and the other way round. */
   get poison(): Poison | null {
     return this.#poison ?? this.#partPoison ?? (this.whole === null ? null : this.whole.#poison);

@@ -7,6 +7,7 @@ import type { Operand, ProductKernel } from '../../ir/kernel.ts';
 import type { GpuTraits } from './lowering.ts';
 import { chooseProduct, lowerProduct } from './product.ts';
 import type { TestGpu } from './testSink.ts';
+import { decode } from './testSink.ts';
 
 /** Reproducible numbers in (−1, 1). */
 function generator(seed: number): () => number {
@@ -59,6 +60,15 @@ export interface Problem {
   /** Of the output: how many channels or columns, and which of them element i belongs to. */
   readonly biasCount: number;
   readonly biasOf: (i: number) => number;
+  /** The row (channel) and column of element i, and how many there are of each. */
+  readonly rowCount: number;
+  readonly rowOf: (i: number) => number;
+  readonly columns: number;
+  /** The sums of the left operand's rows. */
+  readonly rowSums?: (a: readonly number[]) => number[];
+  /** Where element i lies in an output of so many elements, where that is not the plain order. */
+  readonly placeOf?: (i: number) => number;
+  readonly outputSize?: number;
 }
 
 const volume = (shape: readonly number[]): number => shape.reduce((x, y) => x * y, 1);
@@ -80,6 +90,16 @@ export function matmulProblem(
     dims: [batch, m, n, k, aBatch, bBatch],
     biasCount: bias === 'm' ? m : n,
     biasOf: (i) => (bias === 'm' ? Math.floor(i / n) % m : i % n),
+    rowCount: m,
+    rowOf: (i) => Math.floor(i / n) % m,
+    columns: n,
+    rowSums: (a) =>
+      Array.from({ length: batch * m }, (_, row) => {
+        const [z, i] = [Math.floor(row / m), row % m];
+        let sum = 0;
+        for (let t = 0; t < k; t++) sum += get(a, z * aBatch + (ta ? t * m + i : i * k + t));
+        return sum;
+      }),
     reference: (a, b) => {
       const value = new Float64Array(batch * m * n);
       const magnitude = new Float64Array(batch * m * n);
@@ -94,6 +114,58 @@ export function matmulProblem(
               value[at] = get(value, at) + x;
               magnitude[at] = get(magnitude, at) + Math.abs(x);
             }
+      return { shape: [batch, m, n], value, magnitude, terms: k };
+    },
+  };
+}
+
+/**
+ * Matrices inside larger arrays: batch = outer · heads, each a slice of (outer, rows, heads, columns) as attention has them; `gap` elements lie behind each head.
+ */
+export function stridedProblem(
+  outer: number,
+  heads: number,
+  m: number,
+  n: number,
+  k: number,
+  { ta = false, tb = false, gap = 0 } = {},
+): Problem {
+  const layout = (rows: number, columns: number) => {
+    const row = heads * (columns + gap);
+    return { each: rows * row, within: columns + gap, row, size: outer * rows * row };
+  };
+  const a = layout(ta ? k : m, ta ? m : k);
+  const b = layout(tb ? n : k, tb ? k : n);
+  const c = layout(m, n);
+  const batch = outer * heads;
+  const begin = (of: typeof a, z: number): number =>
+    Math.floor(z / heads) * of.each + (z % heads) * of.within;
+  return {
+    aShape: [a.size],
+    bShape: [b.size],
+    dims: [
+      ...[batch, m, n, k, a.each, b.each, heads, a.within, b.within, a.row, b.row],
+      ...[c.each, c.within, c.row],
+    ],
+    biasCount: n,
+    biasOf: (i) => i % n,
+    rowCount: m,
+    rowOf: (i) => Math.floor(i / n) % m,
+    columns: n,
+    placeOf: (i) => begin(c, Math.floor(i / (m * n))) + (Math.floor(i / n) % m) * c.row + (i % n),
+    outputSize: c.size,
+    reference: (x, y) => {
+      const value = new Float64Array(batch * m * n);
+      const magnitude = new Float64Array(batch * m * n);
+      for (let at = 0; at < value.length; at++)
+        for (let t = 0; t < k; t++) {
+          const [z, i, j] = [Math.floor(at / (m * n)), Math.floor(at / n) % m, at % n];
+          const term =
+            get(x, begin(a, z) + (ta ? t * a.row + i : i * a.row + t)) *
+            get(y, begin(b, z) + (tb ? j * b.row + t : t * b.row + j));
+          value[at] = get(value, at) + term;
+          magnitude[at] = get(magnitude, at) + Math.abs(term);
+        }
       return { shape: [batch, m, n], value, magnitude, terms: k };
     },
   };
@@ -150,6 +222,20 @@ export function convProblem(form: 'conv' | 'convGradData' | 'convGradWeight', si
     dims: [images, channels, filters, groups, ...i, ...o, ...k, ...s, ...d, ...p],
     biasCount: form === 'conv' ? filters : channels,
     biasOf: (at) => Math.floor(at / channelEvery) % (form === 'conv' ? filters : channels),
+    rowCount: form === 'convGradData' ? channels : filters,
+    rowOf: (at) =>
+      form === 'convGradWeight'
+        ? Math.floor(at / (cg * volume(k)))
+        : Math.floor(at / channelEvery) % (form === 'conv' ? filters : channels),
+    columns: cg * volume(k),
+    rowSums: (dy) =>
+      Array.from({ length: filters }, (_, f) => {
+        let sum = 0;
+        for (let image = 0; image < images; image++)
+          for (let pixel = 0; pixel < volume(o); pixel++)
+            sum += get(dy, (image * filters + f) * volume(o) + pixel);
+        return sum;
+      }),
     reference: (first, second) => {
       const value = new Float64Array(volume(cShape));
       const magnitude = new Float64Array(volume(cShape));
@@ -190,8 +276,10 @@ export interface Check {
   readonly output?: DType;
   readonly scalars?: readonly number[];
   /** What the epilogue means, in float64. */
-  readonly ending?: (sum: number) => number;
+  readonly ending?: (sum: number, ...extras: number[]) => number;
   readonly body?: string;
+  /** How many parts k is to be cut in. */
+  readonly splits?: number;
 }
 
 /** Runs a problem and compares; the contents of the output's memory beforehand must not show. */
@@ -223,19 +311,45 @@ export async function check(
   };
   const inputs = [operand(problem.aShape, a), operand(problem.bShape, b)];
   if (bias !== undefined) inputs.push(operand([problem.biasCount], bias));
-  const output = gpu.array(wanted.shape, outputType);
+  const extras = kernel.extras.map((extra, i) => {
+    const { rowCount, columns } = problem;
+    const count = { full: wanted.value.length, m: rowCount, n: columns, one: 1 }[extra];
+    const numbers = values(count, 4 + i, outputType);
+    inputs.push(gpu.array([count], outputType, numbers));
+    return (at: number): number =>
+      get(numbers, { full: at, m: problem.rowOf(at), n: at % problem.columns, one: 0 }[extra]);
+  });
+  const place = problem.placeOf ?? ((i: number): number => i);
+  const output = gpu.array([problem.outputSize ?? wanted.value.length], outputType);
+  const outputs = [output];
+  const sums = kernel.rowSum ? (problem.rowSums?.(a) ?? []) : [];
+  if (kernel.rowSum) outputs.push(gpu.array([sums.length], 'float32'));
   const dtypes = [...inputs.map((o) => o.dtype), outputType];
-  if (options.body !== undefined)
-    expect(chooseProduct(kernel, problem.dims, dtypes, traits).plan.body).toBe(options.body);
+  const { plan } = chooseProduct(kernel, problem.dims, dtypes, traits);
+  if (options.body !== undefined) expect(plan.body).toBe(options.body);
+  if (options.splits !== undefined) expect(plan.splits).toBe(options.splits);
   gpu.traits = traits;
   try {
-    lowerProduct(gpu, kernel, inputs, [output], problem.dims, scalars);
+    lowerProduct(gpu, kernel, inputs, outputs, problem.dims, scalars);
   } finally {
     gpu.traits = software;
   }
-  const [got = []] = await gpu.read(output);
+  const [all = [], gotSums = []] = await gpu.read(...outputs);
   gpu.clear();
-  expect(got.length).toBe(wanted.value.length);
+  const got = Array.from(wanted.value, (_, i) => get(all, place(i)));
+  if (problem.placeOf === undefined) expect(all.length).toBe(wanted.value.length);
+  else {
+    // what lies between the matrices keeps what it had
+    const written = new Set(got.map((_, i) => place(i)));
+    const [untouched] = decode(new Uint8Array(8).fill(0xab).buffer, outputType);
+    expect(new Set(all.filter((_, i) => !written.has(i)))).toEqual(
+      new Set(written.size === all.length ? [] : [untouched]),
+    );
+  }
+  expect(gotSums.length).toBe(sums.length);
+  const bound =
+    (wanted.terms + 2) * 2 ** -24 * wanted.terms * a.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  for (const [i, sum] of sums.entries()) expect(Math.abs(get(gotSums, i) - sum)).toBeLessThanOrEqual(bound);
   const whole = outputType !== 'float32' && outputType !== 'float16';
   const wrap = { int8: 8, uint8: 8, int32: 32, uint32: 32, bool: 32, float16: 0, float32: 0, float64: 0 }[
     outputType
@@ -243,7 +357,8 @@ export async function check(
   let worst = '';
   for (let i = 0; i < got.length; i++) {
     const biased = get(wanted.value, i) + (bias === undefined ? 0 : get(bias, problem.biasOf(i)));
-    let value = ending(biased);
+    const beside = extras.map((extra) => extra(i));
+    let value = ending(biased, ...beside);
     if (whole) {
       value =
         outputType === 'bool'
@@ -258,7 +373,8 @@ export async function check(
       if (got[i] !== value) worst ||= `element ${i}: ${got[i]} for ${value}`;
       continue;
     }
-    const magnitude = get(wanted.magnitude, i) + Math.abs(biased);
+    const magnitude =
+      get(wanted.magnitude, i) + beside.reduce((total, x) => total + Math.abs(x), Math.abs(biased));
     const tolerance =
       (wanted.terms + 2) * 2 ** -24 * magnitude +
       2 ** -24 * Math.abs(value) +

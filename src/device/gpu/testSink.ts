@@ -86,6 +86,10 @@ export class TestGpu implements DispatchSink {
     return this.#storage(new Uint8Array(bytes).fill(0xab), bytes);
   }
 
+  span(): Storage {
+    throw new Error('these tests have one buffer per storage');
+  }
+
   #storage(data: Uint8Array<ArrayBuffer>, bytes: number): TestStorage {
     const size = Math.max(4, Math.ceil(bytes / 4) * 4);
     const gpuBuffer = this.#device.createBuffer({

@@ -6,6 +6,16 @@ import { COPY_DST, UNIFORM } from './usage.ts';
 export const SLOT_BYTES = 256;
 const SLOT_WORDS = SLOT_BYTES / 4;
 
+/** A number as a parameter's u32: truncated; what is too large saturates, negative values are wrapped as int32. */
+export function toU32(value: number): number {
+  return value >= 4294967295 ? 4294967295 : value < -2147483648 ? 2147483648 : value;
+}
+
+/** A number as a parameter's i32: truncated; what is out of range saturates (an infinite bound of an integer `clip`). */
+export function toI32(value: number): number {
+  return value >= 2147483647 ? 2147483647 : value <= -2147483648 ? -2147483648 : value;
+}
+
 export class UniformRing {
   readonly buffer: GPUBuffer;
   /** The current slot's offset, in the form `setBindGroup` takes without making an array. */
@@ -34,14 +44,12 @@ export class UniformRing {
     this.#f32 = new Float32Array(this.#mirror);
   }
 
-  /** Truncated; what is too large saturates, negative values are wrapped as int32. */
   u32(value: number): void {
-    this.#u32[this.#word++] = value >= 4294967295 ? 4294967295 : value < -2147483648 ? 2147483648 : value;
+    this.#u32[this.#word++] = toU32(value);
   }
 
-  /** Truncated; what is out of range saturates (an infinite bound of an integer `clip`). */
   i32(value: number): void {
-    this.#i32[this.#word++] = value >= 2147483647 ? 2147483647 : value <= -2147483648 ? -2147483648 : value;
+    this.#i32[this.#word++] = toI32(value);
   }
 
   f32(value: number): void {

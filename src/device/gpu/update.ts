@@ -64,12 +64,16 @@ function entryOf(kernel: UpdateKernel): Entry {
   return entry;
 }
 
-/** Lowers an update to one dispatch. */
+/**
+ * Lowers an update to one dispatch. `dims`: none, or [count, total, …] for the same update of `count` parameters, whose operands follow one another for each
+ * target and each input; those of one list are parts of one buffer, which is bound from the first on, `total` elements of it.
+ */
 export function lowerUpdate(
   sink: DispatchSink,
   kernel: UpdateKernel,
   inputs: readonly Operand[],
   outputs: readonly Operand[],
+  dims: readonly number[],
   scalars: readonly number[],
 ): void {
   const all = [...outputs, ...inputs];
@@ -78,7 +82,8 @@ export function lowerUpdate(
       throw new DTypeError(`expected float32 on a GPU, received ${dtype}. Keep master weights in float32.`, {
         op: kernel.name,
       });
-  const size = sizeOf((outputs[0] as Operand).shape);
+  const [count = 1, total] = dims;
+  const size = total ?? sizeOf((outputs[0] as Operand).shape);
   const entry = entryOf(kernel);
   const groups = Math.ceil(size / WORKGROUP);
   const x = Math.min(groups, sink.traits.maxWorkgroups);
@@ -87,7 +92,9 @@ export function lowerUpdate(
   for (let i = 0; i < entry.scalars; i++) sink.f32(scalars[i] ?? 0);
   sink.dispatch(
     entry.shader,
-    all.map((o) => o.storage),
+    total === undefined
+      ? all.map((o) => o.storage)
+      : all.filter((_, i) => i % count === 0).map((o) => sink.span(o.storage, 4 * total)),
     x,
     x === 0 ? 0 : Math.ceil(groups / x),
     1,

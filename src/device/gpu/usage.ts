@@ -8,3 +8,4 @@ export const STORAGE = 0x0080;
 export const STAGE_COMPUTE = 0x4;
 /** GPUMapMode.READ */
 export const MODE_READ = 0x1;
+export const QUERY_RESOLVE = 0x0200;

@@ -25,6 +25,7 @@ function recorder(traits: GpuTraits = FAKE_TRAITS) {
       grids.push([x, y, z]);
     },
     temporary: (bytes) => ({ buffer: -1, offset: 0, bytes, refs: 0, userRefs: 0 }),
+    span: (storage) => storage,
   };
   return { sink, shaders, grids };
 }

@@ -273,6 +273,12 @@ export function emitExpr(x: Expr, leaves: ExprLeaves, lines: string[], prefix = 
   return new Emitter(leaves, lines, prefix).value(x);
 }
 
+/** As `emitExpr` for several expressions, which share what they have in common. */
+export function emitExprs(exprs: readonly Expr[], leaves: ExprLeaves, lines: string[]): string[] {
+  const emitter = new Emitter(leaves, lines, 't');
+  return exprs.map((x) => emitter.value(x));
+}
+
 /** Every node of an expression once, however often it is shared. */
 export function nodesOf(x: Expr, found: Set<Expr> = new Set()): Set<Expr> {
   if (found.has(x)) return found;
