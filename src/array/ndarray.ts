@@ -103,6 +103,9 @@ export let parkArray: (array: NDArray, remake: () => NDArray) => void;
  */
 export let holdArray: (array: NDArray, op: string) => NDArray;
 
+/** @internal As `holdArray`, of memory that has no array yet. */
+export let makeHeld: typeof makeArray;
+
 /** @internal Whether an array's memory was written in place since this handle was made. */
 export let wasWritten: (array: NDArray) => boolean;
 
@@ -247,6 +250,8 @@ export class NDArray {
       held.#tape = array.#tape;
       return held;
     };
+    makeHeld = (context, device, storage, dtype, shape) =>
+      new NDArray(internal, context, new Body(device, storage, dtype, shape));
     wasWritten = (array) =>
       array.#body !== null && array.#body.version !== (array.#body.storage.version ?? 0);
     tapeOf = (array) => array.#tape;

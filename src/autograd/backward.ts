@@ -6,6 +6,7 @@ import { AutogradError, ContextError, ShapeError } from '../core/errors.ts';
 import { sameShape, shapeText, stridesOf } from '../core/shape.ts';
 import { iadd } from '../ops/binary.ts';
 import { ones, zeros } from '../ops/creation.ts';
+import { slots } from '../ops/invoke.ts';
 import { astype, copy } from '../ops/moves.ts';
 import type { GradContext, GradFunctions } from '../ops/op.ts';
 import { setStridedSlice } from '../ops/slices.ts';
@@ -357,9 +358,15 @@ export function gradientOf(variable: Variable, context: Context): NDArray {
   if (variable.grad === null) {
     const { shape, dtype } = variable.type;
     const recording = setRecording(false);
+    const { trace, standIn } = slots;
+    // a replay finds it as it is then
+    slots.trace = null;
+    slots.standIn = null;
     try {
       variable.grad = outsideScopes(() => zeros(shape, { ctx: context, dtype }));
     } finally {
+      slots.trace = trace;
+      slots.standIn = standIn;
       setRecording(recording);
     }
     setOwner(variable.grad, 'library');
@@ -389,12 +396,28 @@ export function backwardInto(
 }
 
 function store(variable: Variable, sum: NDArray): void {
-  if (variable.gradReq === 'null') return;
+  const { gradReq } = variable;
+  if (gradReq === 'null') return;
+  let { fresh } = variable;
   variable.fresh = true;
+  slots.trace?.effect(
+    () => {
+      if (variable.gradReq !== gradReq) return false;
+      fresh = variable.fresh;
+      variable.fresh = true;
+      return true;
+    },
+    () => {
+      variable.fresh = fresh;
+    },
+  );
   const gradient = gradientOf(variable, sum.context);
   setTape(gradient, undefined);
   if (variable.gradReq === 'add') iadd(gradient, sum);
   else if (variable.fixed) setStridedSlice(gradient, sum, gradient.shape, 0, stridesOf(gradient.shape));
   // the sum's memory becomes the gradient's, unless somebody else has it too
-  else adoptStorage(gradient, bodyOf(sum, 'backward').storage.refs === 1 ? sum : copy(sum));
+  else {
+    adoptStorage(gradient, bodyOf(sum, 'backward').storage.refs === 1 ? sum : copy(sum));
+    slots.trace?.bound(gradient);
+  }
 }

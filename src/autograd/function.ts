@@ -2,6 +2,7 @@
 import { bodyOf, NDArray, runInScope } from '../array/ndarray.ts';
 import { AutogradError, ShapeError } from '../core/errors.ts';
 import { describe, sameShape, shapeText } from '../core/shape.ts';
+import { type FunctionCall, slots } from '../ops/invoke.ts';
 import type { Op } from '../ops/op.ts';
 import { setRecording } from './mode.ts';
 import { checkUnchanged, recordCall, sameArray, type TapeNode } from './tape.ts';
@@ -87,8 +88,8 @@ function apply(f: Function, inputs: NDArray[]): unknown {
   const name = f.constructor.name || 'Function';
   for (const x of inputs) bodyOf(x, name);
   const recording = setRecording(false);
+  const mark = slots.trace?.mark() ?? 0;
   let result: Arrays;
-  let node: TapeNode | null = null;
   try {
     result = runInScope(
       () => name,
@@ -103,14 +104,16 @@ function apply(f: Function, inputs: NDArray[]): unknown {
           y = y instanceof NDArray ? (outputs[0] as NDArray) : outputs;
         }
         setRecording(true);
-        node = recordCall(
-          recordOf(f, name, inputs.length, outputs.length),
+        const list = saved.get(f)?.list ?? [];
+        record(f, name, inputs, outputs, list);
+        slots.trace?.called({
+          name,
+          mark,
           inputs,
-          {},
           outputs,
-          saved.get(f)?.list,
-        );
-        saved.set(f, { list: [], node });
+          saved: list,
+          record: recorderOf(f, name),
+        });
         return y;
       },
     );
@@ -120,8 +123,31 @@ function apply(f: Function, inputs: NDArray[]): unknown {
   return result;
 }
 
+/** What a recorder keeps of a call. Made apart from it, so that it keeps none of its arrays alive. */
+function recorderOf(f: Function, name: string): FunctionCall['record'] {
+  return (inputs, outputs, list) => record(f, name, inputs, outputs, list);
+}
+
+function record(
+  f: Function,
+  name: string,
+  inputs: readonly NDArray[],
+  outputs: readonly NDArray[],
+  list: readonly NDArray[],
+): void {
+  const call: { node: TapeNode | null } = { node: null };
+  call.node = recordCall(recordOf(f, name, inputs.length, outputs.length, call), inputs, {}, outputs, list);
+  saved.set(f, { list: [], node: call.node });
+}
+
 /** The record of one call. Holds no arrays, so that it keeps none alive. */
-function recordOf(f: Function, name: string, inputs: number, outputs: number): Op<object> {
+function recordOf(
+  f: Function,
+  name: string,
+  inputs: number,
+  outputs: number,
+  call: { readonly node: TapeNode | null },
+): Op<object> {
   return {
     name,
     family: 'custom',
@@ -129,6 +155,8 @@ function recordOf(f: Function, name: string, inputs: number, outputs: number): O
     run: null,
     grad: (c) => {
       const above = Array.from({ length: outputs }, (_, i) => c.dy(i));
+      // a compiled net records the same instance again: what this call saved is this call's
+      saved.set(f, { list: [], node: call.node });
       const gradients = toList(f.backward(...above), name);
       if (gradients.length !== inputs)
         throw new AutogradError(

@@ -4,6 +4,7 @@ import { bytesOf, checkDType, type DType, fromHalf, HOLDERS, type TypedArray } f
 import { ShapeError } from '../core/errors.ts';
 import { formatNDArray } from '../core/print.ts';
 import { shapeText, sizeOf } from '../core/shape.ts';
+import { slots } from '../ops/invoke.ts';
 
 /** Numbers (or booleans) in arrays in arrays. */
 export type Nested = number | boolean | readonly Nested[];
@@ -42,20 +43,30 @@ function requestOf(
   return { storage, at: 0, bytes: sizeOf(shape) * bytesOf(dtype), op };
 }
 
+/** Refuses a read while a call is being compiled: a replay would not come here. Throws at once rather than by a Promise that nobody awaits there. */
+export function checkReading(op: string, advice?: string): void {
+  slots.trace?.reading(op, advice);
+}
+
 async function read(x: NDArray, op: string): Promise<TypedArray> {
   const { device, dtype } = bodyOf(x, op);
   const [buffer] = await device.read([requestOf(x, op)]);
   return valuesOf(buffer as ArrayBuffer, dtype, x.size);
 }
 
-/** The values of an array whose device need not be waited for, else undefined. */
+/** The values of an array whose device need not be waited for, else undefined. For checks of the library's own: it is allowed while a call is being compiled. */
 export function readNow(x: NDArray, op: string): TypedArray | undefined {
   const buffer = bodyOf(x, op).device.readSync(requestOf(x, op));
   return buffer === null ? undefined : valuesOf(buffer, x.dtype, x.size);
 }
 
 /** A fresh flat copy of the values, in their own dtype or another. */
-export async function data(x: NDArray, dtype?: DType): Promise<TypedArray> {
+export function data(x: NDArray, dtype?: DType): Promise<TypedArray> {
+  checkReading('data');
+  return dataOf(x, dtype);
+}
+
+async function dataOf(x: NDArray, dtype: DType | undefined): Promise<TypedArray> {
   if (dtype === undefined) return read(x, 'data');
   const wanted = checkDType(dtype, 'data');
   const values = await read(x, 'data');
@@ -65,7 +76,12 @@ export async function data(x: NDArray, dtype?: DType): Promise<TypedArray> {
 }
 
 /** The values as nested arrays. */
-export async function array(x: NDArray): Promise<Nested> {
+export function array(x: NDArray): Promise<Nested> {
+  checkReading('array');
+  return nestedOf(x);
+}
+
+async function nestedOf(x: NDArray): Promise<Nested> {
   const { shape, dtype } = bodyOf(x, 'array');
   const values = await read(x, 'array');
   const flat: Nested[] = dtype === 'bool' ? Array.from(values, (v) => v !== 0) : Array.from(values);
@@ -82,7 +98,12 @@ export async function array(x: NDArray): Promise<Nested> {
 }
 
 /** The value of an array with one element. */
-export async function asscalar(x: NDArray, op: string): Promise<number> {
+export function asscalar(x: NDArray, op: string): Promise<number> {
+  checkReading(op);
+  return scalarOf(x, op);
+}
+
+async function scalarOf(x: NDArray, op: string): Promise<number> {
   const { shape } = bodyOf(x, op);
   if (sizeOf(shape) !== 1)
     throw new ShapeError(
@@ -96,10 +117,10 @@ function header(x: NDArray): string {
   return `<NDArray ${x.shape.join('x')} @${x.context}${x.isDisposed ? ', disposed' : ''}>`;
 }
 
-/** What `String(x)` and `console.log(x)` show. Never throws. */
+/** What `String(x)` and `console.log(x)` show; no values of a call that is being compiled. Never throws. */
 export function text(x: NDArray): string {
   if (!(x instanceof NDArray) || x === NDArray.prototype) return '[object NDArray]';
-  const values = x.isDisposed ? undefined : readNow(x, 'toString');
+  const values = x.isDisposed || slots.trace !== null ? undefined : readNow(x, 'toString');
   return values === undefined ? header(x) : formatNDArray(values, x.shape, x.dtype, String(x.context));
 }
 
@@ -108,6 +129,7 @@ const lastPrint = new WeakMap<object, Promise<void>>();
 
 /** Prints the values as they are at the call; a CPU array's text is out before this returns. */
 export function print(x: NDArray): Promise<void> {
+  checkReading('print');
   try {
     const { device, shape, dtype } = bodyOf(x, 'print');
     const where = String(x.context);

@@ -5,15 +5,17 @@ import { bytesOf } from '../core/dtype.ts';
 import { ArgumentError, ContextError, ShapeError } from '../core/errors.ts';
 import { describe, sameShape, shapeText, sizeOf, stridesOf } from '../core/shape.ts';
 import { deviceOf } from '../device/registry.ts';
-import { arrayFromBytes } from '../ops/invoke.ts';
+import { arrayFromBytes, slots } from '../ops/invoke.ts';
 import { astype, copy } from '../ops/moves.ts';
 import { setStridedSlice } from '../ops/slices.ts';
+import { checkReading } from './reading.ts';
 
 function move(x: NDArray, context: Context, op: string): NDArray {
   const { device, storage, dtype, shape } = bodyOf(x, op);
   const target = deviceOf(context, op);
+  if (x.context === context && (target === device || slots.standIn !== null)) return copy(x);
+  checkReading(op, 'Copy it over before the call, or make it there with { ctx: x.context }.');
   if (target === device) {
-    if (x.context === context) return copy(x);
     // cpu(1) is the same memory as cpu(0) under another name
     const same = device.readSync({ storage, at: 0, bytes: sizeOf(shape) * bytesOf(dtype), op });
     if (same !== null) return arrayFromBytes(context, dtype, shape, new Uint8Array(same), op);
@@ -70,7 +72,12 @@ export function asInContext(x: NDArray, ctx: Context | { readonly ctx: Context }
 }
 
 /** The array itself if it is on a CPU, else a copy of its values as they are now on `cpu(0)`. */
-export async function toCpu(x: NDArray): Promise<NDArray> {
+export function toCpu(x: NDArray): Promise<NDArray> {
+  if (x instanceof NDArray && x.context.deviceType !== 'cpu') checkReading('toCpu');
+  return copyToCpu(x);
+}
+
+async function copyToCpu(x: NDArray): Promise<NDArray> {
   const { device, storage, dtype, shape } = bodyOf(x, 'toCpu');
   if (x.context.deviceType === 'cpu') return x;
   const [buffer] = await device.read([

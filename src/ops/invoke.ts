@@ -9,6 +9,7 @@ import { ContextError, DeviceLostError, DTypeError, ShapeError } from '../core/e
 import { asShape, MAX_NDIM, sameShape, shapeText, sizeOf } from '../core/shape.ts';
 import type { Device } from '../device/device.ts';
 import { deviceOf } from '../device/registry.ts';
+import type { GraphScalar } from '../ir/graph.ts';
 import type { Kernel, Operand } from '../ir/kernel.ts';
 import type { Storage } from '../ir/storage.ts';
 import type { Emitter, Op, TensorType } from './op.ts';
@@ -20,13 +21,87 @@ export interface Listener {
   writing?(op: string, target: NDArray, record?: Op<never>, inputs?: readonly NDArray[]): void;
 }
 
-/** Filled by the floors above: `tape` by autograd, `trace` by the graph recorder. */
+/** Where a recorded update puts its kernels: scalars that change from run to run are slots. */
+export interface UpdateEmitter {
+  run(
+    kernel: Kernel,
+    inputs: readonly Operand[],
+    outputs: readonly Operand[],
+    dims: readonly number[],
+    scalars: readonly GraphScalar[],
+  ): void;
+  temporary(shape: readonly number[], dtype: DType): Operand;
+}
+
+/** An optimizer's update of parameters that share one kernel, as a recorder sees it. */
+export interface Updated {
+  /** Written in place: the weights, then the first state of each, … */
+  readonly targets: readonly NDArray[];
+  readonly grads: readonly NDArray[];
+  /** How many scalars it has. */
+  readonly count: number;
+  /** The scalars of the run whose effects were done last. */
+  scalars(): readonly number[];
+  /** Brings memory to where the emitted kernels expect it; before each replay. */
+  arrange(): void;
+  /** Emits the work over operands that stand for targets and gradients. */
+  emit(
+    emitter: UpdateEmitter,
+    targets: readonly Operand[],
+    grads: readonly Operand[],
+    scalars: readonly GraphScalar[],
+  ): void;
+}
+
+/** A call of a function whose gradient is the user's own. */
+export interface FunctionCall {
+  readonly name: string;
+  /** What `mark` gave when its forward began. */
+  readonly mark: number;
+  readonly inputs: readonly NDArray[];
+  readonly outputs: readonly NDArray[];
+  readonly saved: readonly NDArray[];
+  /** Puts the same call on the tape for other arrays. */
+  record(inputs: readonly NDArray[], outputs: readonly NDArray[], saved: readonly NDArray[]): void;
+}
+
+/** What a graph recorder sees besides calls. */
+export interface Tracer extends Listener {
+  /**
+   * Work of the host that belongs to every run, a replay's too: counts, checks, flags. It has been done for this run. `run` does it for a later one, before its kernels, and gives
+   * false where the record no longer fits; `undo` takes the last `run` back.
+   */
+  effect(run: () => boolean, undo: () => void): void;
+  /** An array has been given other memory, which holds other values: a gradient that backward stored. */
+  bound(array: NDArray): void;
+  /** An optimizer has updated some parameters. */
+  updated(update: Updated): void;
+  /** Values are about to be read on the host, or to leave for another device: may throw, with what to do instead. */
+  reading(op: string, advice?: string): void;
+  /** An array was made from host bytes. */
+  constant(array: NDArray, bytes: ArrayBufferView): void;
+  /** A block begins to run, or goes on: gives the one that ran before. */
+  enter(block: string): string;
+  /** Where a function of the user's own begins; `called` follows at its end. */
+  mark(): number;
+  called(call: FunctionCall): void;
+}
+
+/** Puts arrays that compute nothing in the place of others. */
+export interface StandInSource {
+  of(array: NDArray): NDArray;
+  /** The device that stands for a context's; undefined for contexts it does not stand for. */
+  deviceOf(context: Context): Device | undefined;
+}
+
+/** Filled by the floors above: `tape` by autograd, `trace` and `standIn` by the graph recorder. */
 export const slots: {
-  trace: Listener | null;
+  trace: Tracer | null;
   tape: Listener | null;
+  standIn: StandInSource | null;
   /** `debug(…)`: is told before each call too. */
   debug: (Listener & { calling(): void }) | null;
-} = { trace: null, tape: null, debug: null };
+} = { trace: null, tape: null, standIn: null, debug: null };
 
 /** Runs kernels on a device at once; one per device, reused by every call. */
 class DeviceEmitter implements Emitter {
@@ -117,13 +192,24 @@ function bodiesOf(op: string, inputs: readonly NDArray[]): Body[] {
 /** The device on which a call runs: that of its inputs, else of `context`. */
 function deviceFor(bodies: readonly Body[], context: Context, op: string): Device {
   const first = bodies[0];
-  return first !== undefined ? first.device : deviceOf(context, op);
+  return first !== undefined ? first.device : (standingFor(context) ?? deviceOf(context, op));
+}
+
+function standingFor(context: Context): Device | undefined {
+  return slots.standIn === null ? undefined : slots.standIn.deviceOf(context);
+}
+
+/** What a call runs on: the arrays given, or what stands for them. */
+function actual(given: readonly NDArray[]): readonly NDArray[] {
+  const source = slots.standIn;
+  return source === null ? given : given.map((x) => source.of(x));
 }
 
 /** Runs an operation with any number of outputs. `context` counts only where there are no inputs. */
-export function invokeAll<A>(op: Op<A>, inputs: readonly NDArray[], attrs: A, context?: Context): NDArray[] {
+export function invokeAll<A>(op: Op<A>, given: readonly NDArray[], attrs: A, context?: Context): NDArray[] {
   if (slots.debug !== null) slots.debug.calling();
   const name = op.callee ?? op.name;
+  const inputs = actual(given);
   const bodies = bodiesOf(name, inputs);
   const where = inputs.length > 0 ? (inputs[0] as NDArray).context : (context ?? currentContext());
   const device = deviceFor(bodies, where, name);
@@ -167,7 +253,7 @@ export function invoke<A>(op: Op<A>, inputs: readonly NDArray[], attrs: A, conte
 
 /** Runs an operation into an array that exists; `inputs` are its other inputs. Returns that array. */
 export function invokeInto<A>(op: Op<A>, target: NDArray, inputs: readonly NDArray[], attrs: A): NDArray {
-  const all = [target, ...inputs];
+  const all = actual([target, ...inputs]);
   const name = op.callee ?? op.name;
   const bodies = bodiesOf(name, all);
   const device = deviceFor(bodies, target.context, name);
@@ -178,7 +264,9 @@ export function invokeInto<A>(op: Op<A>, target: NDArray, inputs: readonly NDArr
       { op: name },
     );
   if (op.run === null) throw new Error(`${op.name} is a view and cannot run in place`);
-  slots.tape?.writing?.(name, target, op as unknown as Op<never>, inputs);
+  const written = all[0] as NDArray;
+  const others = slots.standIn === null ? inputs : all.slice(1);
+  slots.tape?.writing?.(name, written, op as unknown as Op<never>, others);
   const emitter = emitterOf(device);
   const { storage } = bodies[0] as Body;
   storage.version = (storage.version ?? 0) + 1;
@@ -188,7 +276,7 @@ export function invokeInto<A>(op: Op<A>, target: NDArray, inputs: readonly NDArr
   } finally {
     emitter.end();
   }
-  const outputs = [target];
+  const outputs = [written];
   if (slots.trace !== null) slots.trace.invoked(op, all, attrs, outputs);
   if (slots.tape !== null) slots.tape.invoked(op, all, attrs, outputs);
   return target;
@@ -218,11 +306,12 @@ export function arrayFromBytes(
   data: ArrayBufferView,
   op: string,
 ): NDArray {
-  const device = deviceOf(context, op);
+  const device = standingFor(context) ?? deviceOf(context, op);
   const type: TensorType = { shape: asShape(shape), dtype };
   checkType(op, device, context, type);
   const storage = device.alloc(sizeOf(shape) * bytesOf(dtype), op);
   const array = makeArray(context, device, storage, dtype, type.shape);
   device.write(storage, data);
+  if (slots.trace !== null) slots.trace.constant(array, data);
   return array;
 }

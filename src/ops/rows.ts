@@ -27,12 +27,13 @@ export interface AxisAttrs {
   readonly scalars: readonly number[];
 }
 
-/** A record of one row kernel over arrays of one shape. */
+/** A record of one row kernel over arrays of one shape. `atOne`: a kernel without scalars for where the only one is 1, as a temperature mostly is. */
 export function alongAxis(
   name: string,
   kernel: RowKernel,
   gradient: Pick<Op<AxisAttrs>, 'grad' | 'keeps'>,
   family = FAMILY,
+  atOne: RowKernel | null = null,
 ): Op<AxisAttrs> {
   return defineOp<AxisAttrs>({
     name,
@@ -44,7 +45,9 @@ export function alongAxis(
     run(emit, x, y, { axis, scalars }) {
       const [outer, length, inner] = rowsOf((x[0] as Operand).shape, axis);
       const strides = x.flatMap(() => [length * inner, inner, 1]);
-      emit.run(kernel, x, y, [outer, length, inner, ...strides], scalars);
+      const dims = [outer, length, inner, ...strides];
+      if (atOne !== null && scalars[0] === 1) emit.run(atOne, x, y, dims);
+      else emit.run(kernel, x, y, dims, scalars);
     },
     ...gradient,
   });

@@ -1,43 +1,51 @@
 // Softmax and its kin, each one row kernel: stages along the axis, then an expression per element. So are their gradients.
 import type { NDArray } from '../array/ndarray.ts';
+import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
-import type { Stage } from '../ir/kernel.ts';
+import type { RowKernel, Stage } from '../ir/kernel.ts';
 import { rowKernel } from '../ir/kernel.ts';
 import { axisArg, numberArg, readArgs } from './args.ts';
 import { composed } from './composed.ts';
 import { invoke } from './invoke.ts';
 import type { Op } from './op.ts';
-import { type AxisAttrs, alongAxis, fromOutput } from './rows.ts';
+import { type AxisAttrs, alongAxis, FAMILY, fromOutput } from './rows.ts';
 import { neg } from './unary.ts';
 
-// z = x / temperature; subtracting the greatest keeps e^z finite
-const z = e.div(e.input(0), e.scalar(0));
-const greatest: Stage = { combine: 'max', load: z };
-const exponentials: Stage = { combine: 'sum', load: e.exp(e.sub(z, e.stage(0))) };
-const stages = [greatest, exponentials];
+const [input, temperature] = [e.input(0), e.scalar(0)];
+/** The stages of z = x / temperature, and the exponentials: subtracting the greatest keeps eᶻ finite. */
+function softmaxKernel(name: string, z: Expr, store: (z: Expr, power: Expr) => Expr): RowKernel {
+  const power = e.exp(e.sub(z, e.stage(0)));
+  const stages: readonly Stage[] = [
+    { combine: 'max', load: z },
+    { combine: 'sum', load: power },
+  ];
+  return rowKernel(name, 1, stages, store(z, power), true);
+}
+const share = (_: Expr, power: Expr): Expr => e.div(power, e.stage(1));
+const logShare = (z: Expr): Expr => e.sub(e.sub(z, e.stage(0)), e.log(e.stage(1)));
 const softmaxOp = alongAxis(
   'softmax',
-  rowKernel('softmax', 1, stages, e.div(e.exp(e.sub(z, e.stage(0))), e.stage(1)), true),
+  softmaxKernel('softmax', e.div(input, temperature), share),
   fromOutput(() => softmaxGradOp),
+  FAMILY,
+  softmaxKernel('softmax', input, share),
 );
 const logSoftmaxOp = alongAxis(
   'logSoftmax',
-  rowKernel('logSoftmax', 1, stages, e.sub(e.sub(z, e.stage(0)), e.log(e.stage(1))), true),
+  softmaxKernel('logSoftmax', e.div(input, temperature), logShare),
   fromOutput(() => logSoftmaxGradOp),
+  FAMILY,
+  softmaxKernel('logSoftmax', input, logShare),
 );
 
 // inputs: y, then dy
 const [ySoft, dySoft] = [e.input(0), e.input(1)];
+const alongRow: readonly Stage[] = [{ combine: 'sum', load: e.mul(ySoft, dySoft) }];
+const softmaxGrad = e.mul(ySoft, e.sub(dySoft, e.stage(0)));
 /** y·(dy − Σ y·dy) / temperature: symmetric, so that it is its own gradient by dy. */
 const softmaxGradOp: Op<AxisAttrs> = alongAxis(
   'softmaxGrad',
-  rowKernel(
-    'softmaxGrad',
-    2,
-    [{ combine: 'sum', load: e.mul(ySoft, dySoft) }],
-    e.div(e.mul(ySoft, e.sub(dySoft, e.stage(0))), e.scalar(0)),
-    true,
-  ),
+  rowKernel('softmaxGrad', 2, alongRow, e.div(softmaxGrad, temperature), true),
   {
     keeps: { inputs: [0, 1] },
     grad(c) {
@@ -52,17 +60,14 @@ const softmaxGradOp: Op<AxisAttrs> = alongAxis(
     },
   },
   'gradient',
+  rowKernel('softmaxGrad', 2, alongRow, softmaxGrad, true),
 );
+const sumOfAbove: readonly Stage[] = [{ combine: 'sum', load: dySoft }];
+const logSoftmaxGrad = e.sub(dySoft, e.mul(e.exp(ySoft), e.stage(0)));
 /** (dy − eʸ·Σ dy) / temperature. */
 const logSoftmaxGradOp: Op<AxisAttrs> = alongAxis(
   'logSoftmaxGrad',
-  rowKernel(
-    'logSoftmaxGrad',
-    2,
-    [{ combine: 'sum', load: dySoft }],
-    e.div(e.sub(dySoft, e.mul(e.exp(ySoft), e.stage(0))), e.scalar(0)),
-    true,
-  ),
+  rowKernel('logSoftmaxGrad', 2, sumOfAbove, e.div(logSoftmaxGrad, temperature), true),
   {
     keeps: { inputs: [0, 1] },
     grad(c) {
@@ -76,6 +81,7 @@ const logSoftmaxGradOp: Op<AxisAttrs> = alongAxis(
     },
   },
   'gradient',
+  rowKernel('logSoftmaxGrad', 2, sumOfAbove, logSoftmaxGrad, true),
 );
 
 /** Options of `softmax` and its kin. */

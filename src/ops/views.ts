@@ -12,11 +12,12 @@ import {
 } from '../core/shape.ts';
 import { integerArg, readArgs, shapeArgs } from './args.ts';
 import { invoke } from './invoke.ts';
-import { defineOp, type TensorType } from './op.ts';
+import { defineOp, type Op, type TensorType } from './op.ts';
 
 const FAMILY = 'views';
 
-const view = defineOp<{ readonly shape: Shape }>({
+/** @internal The record of all reshapes. */
+export const viewOp: Op<{ readonly shape: Shape }> = defineOp<{ readonly shape: Shape }>({
   name: 'reshape',
   family: FAMILY,
   infer: (x, { shape }) => [{ shape, dtype: (x[0] as TensorType).dtype }],
@@ -34,7 +35,7 @@ const detachOp = defineOp<object>({
 
 /** The same elements under a shape whose extents are given, none a code; shares memory. */
 export function viewAs(x: NDArray, shape: readonly number[]): NDArray {
-  return invoke(view, [x], { shape: asShape(shape) });
+  return invoke(viewOp, [x], { shape: asShape(shape) });
 }
 
 /**
