@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type UserConfig } from 'vite';
-import { mnist, namespaces, wgsl } from './scripts/vite-plugins.mjs';
+import { mnist, namespaces, pure, wgsl } from './scripts/vite-plugins.mjs';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
 const source = join(root, 'src');
@@ -25,11 +25,12 @@ function library(): UserConfig {
   const { plugin, codeSplitting } = namespaces({
     source,
     entry,
-    core: /^(core|ir|device|array|ops|autograd|graph|nd)\//,
+    apart: { kernels: /^device\/cpu\/wasm\/binaries\.ts$/ },
+    lazy: { files: /^formats\/|^gluon\/(loading|stateFile)\.ts$/, threads: /^device\/cpu\/threads\// },
   });
   return {
     publicDir: false,
-    plugins: [wgsl(), plugin],
+    plugins: [wgsl(), pure({ source }), plugin],
     build: {
       target: 'es2023',
       outDir: dist,

@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build, parseSync, Visitor } from 'vite';
+import { gzipBytes, judge, loadedBy, measure } from './package-bytes.mjs';
 import { isMain, REPORTS, ROOT } from './report.mjs';
 
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
@@ -168,10 +169,19 @@ check('Node imports it, computes and ends by itself', () => {
     const { nd } = webgluon;
     const x = nd.array([[1, 2], [3, 4.5]]);
     console.log(String(x), (await x.add(1).data()).join(' '), manifest.version);
+    const { gluon, nn, profile, viz } = webgluon;
+    const net = new nn.HybridSequential();
+    net.add(new nn.Dense(2, { activation: 'relu' }));
+    net.initialize();
+    net.hybridize();
+    await net.warmup([[2, 2]]);
+    const step = gluon.compileStep((x) => x.add(1));
+    const { kernels } = await profile(() => [net(x), step(x), step(x)]);
+    console.log(kernels.length > 0, /relu/.test(net.graph(x)), viz.plotNetwork(net, [2, 2]).slice(0, 4), net.cacheInfo().hits);
   `;
   writeFileSync(join(consumer, 'run.mjs'), program);
   const printed = command(process.execPath, ['--no-warnings', 'run.mjs'], consumer).trim();
-  const expected = `[[1.  2. ]\n [3.  4.5]]\n<NDArray 2x2 @cpu(0)> 2 3 4 5.5 ${manifest.version}`;
+  const expected = `[[1.  2. ]\n [3.  4.5]]\n<NDArray 2x2 @cpu(0)> 2 3 4 5.5 ${manifest.version}\ntrue true <svg 1`;
   if (printed !== expected) throw new Error(`expected\n${expected}\nreceived\n${printed}`);
 });
 
@@ -219,32 +229,22 @@ check('a bundler shakes out what is not used', async () => {
   return `gzip: everything ${size(all)}, an app of nn.Dense ${size(one)}, of nd ${size(some)}`;
 });
 
-check('sizes', () => {
-  const eager = new Set();
-  const open = ['webgluon.js'];
-  for (let file = open.pop(); file !== undefined; file = open.pop()) {
-    if (eager.has(file)) continue;
-    eager.add(file);
-    for (const specifier of inspect(file).fixed) {
-      open.push(
-        relative(join(installed, 'dist'), resolve(installed, 'dist', dirname(file), specifier))
-          .split(sep)
-          .join('/'),
-      );
-    }
-  }
-  let [raw, packed] = [0, 0];
+check('what pages load stays within its budget', async () => {
+  const dist = join(installed, 'dist');
+  const app = join(consumer, 'lenet.mjs');
+  writeFileSync(app, readFileSync(join(ROOT, 'e2e/consumer/lenet.mjs')));
+  const bundle = join(consumer, 'lenet');
+  const measured = await measure(dist, app, bundle);
+  const eager = loadedBy(join(dist, 'webgluon.js'));
   const rows = scripts().map((file) => {
     const text = read(file);
-    const gzip = gzipSync(text).length;
-    if (eager.has(file)) {
-      raw += text.length;
-      packed += gzip;
-    }
-    return `    ${eager.has(file) ? 'at once' : 'lazy   '} ${kilobytes(text.length).padStart(10)} ${kilobytes(gzip).padStart(10)} gzip  ${file}`;
+    return `    ${eager.has(join(dist, file)) ? 'at once' : 'lazy   '} ${kilobytes(text.length).padStart(10)} ${kilobytes(gzipBytes(text)).padStart(10)} gzip  ${file}`;
   });
   process.stdout.write(`${rows.join('\n')}\n`);
-  return `loaded at once: ${eager.size} modules, ${kilobytes(raw)}, ${kilobytes(packed)} gzip`;
+  // a bundle that does not train is small for nothing
+  const { losses } = JSON.parse(command(process.execPath, [join(bundle, 'app.js')], consumer));
+  if (!(losses.at(-1) < losses[0])) throw new Error(`the bundle does not learn: its losses are ${losses}`);
+  return judge(measured).join('\n       ');
 });
 
 function kilobytes(bytes) {

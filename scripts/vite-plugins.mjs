@@ -1,8 +1,9 @@
-// What our builds need beyond vite: small shader text, and namespaces that a consumer's bundler can shake.
+// What our builds need beyond vite: small shader text, and code and namespaces that a consumer's bundler can shake.
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { parseSync } from 'vite';
 
 const WORD = /[\p{L}\p{N}_]/u;
 const PUNCTUATION = /[-+*/%&|^<>=!~@]/;
@@ -70,6 +71,59 @@ export function wgsl() {
   };
 }
 
+/**
+ * The calls that make a file's constants (`const relu = unary('relu', …)`), marked as pure: operations, kernels and layers are made by calls,
+ * and without the mark a bundler keeps them all, with their gradients, used or not. In `src` such a call only makes what it returns.
+ * Marked are a constant's own call and those in its arguments; not those in larger expressions, where printers have misplaced the mark.
+ * @param {string} code TypeScript
+ */
+export function markPure(code) {
+  const { program } = parseSync('source.ts', code, { lang: 'ts' });
+  const starts = new Set();
+  const plain = ({ type, object, computed }) =>
+    type === 'Identifier' || (type === 'MemberExpression' && object.type === 'Identifier' && !computed);
+  const walk = (node) => {
+    if (node?.type === 'CallExpression' || node?.type === 'NewExpression') {
+      if (plain(node.callee)) starts.add(node.start);
+      node.arguments.forEach(walk);
+    } else if (node?.type === 'ArrayExpression') node.elements.forEach(walk);
+    else if (node?.type === 'ObjectExpression')
+      for (const property of node.properties) walk(property.value ?? property.argument);
+    else if (node?.type === 'SpreadElement') walk(node.argument);
+  };
+  for (const statement of program.body) {
+    const declaration = statement.type === 'ExportNamedDeclaration' ? statement.declaration : statement;
+    if (declaration?.type !== 'VariableDeclaration' || declaration.kind !== 'const') continue;
+    for (const { init } of declaration.declarations) walk(init);
+  }
+  let out = code;
+  for (const start of [...starts].sort((a, b) => b - a))
+    out = `${out.slice(0, start)}/* @__PURE__ */ ${out.slice(start)}`;
+  return out;
+}
+
+/** A constant that a call may make: only such files are parsed. */
+const CONSTANT = /^(?:export )?const [^\n]+?=\s*(?:\[|\{|new |[\w.]+(?:<[^;]*?>)?\()/m;
+
+/**
+ * `markPure` for the files under a folder, in builds.
+ * @param {{ source: string }} options
+ */
+export function pure({ source }) {
+  return {
+    name: 'webgluon:pure',
+    apply: 'build',
+    enforce: 'pre',
+    transform: {
+      filter: { id: { include: /\.ts$/, exclude: /\/node_modules\// }, code: CONSTANT },
+      handler(code, id) {
+        // marks stand within lines, so the lines of the source map still fit
+        return id.startsWith(source) ? { code: markPure(code), map: null } : null;
+      },
+    },
+  };
+}
+
 const NAMESPACE = /^export\s+\*\s+as\s+(\w+)\s+from\s+['"](\.[^'"]+)['"]/gm;
 
 /** Every `export * as name from './file.ts'` under a folder: the namespaces of the public surface. */
@@ -97,11 +151,12 @@ export function findNamespaces(source) {
 /**
  * Rolled into one file, `export * as nn` becomes an object with a getter for each layer, and no bundler can tell which
  * of them a page uses. So each namespace stays a module of its own (`chunks/nn.js`), which the module that exports it
- * imports by its relative URL. Code used by several of them lies in `chunks/core.js` (the floors up to nd) and
- * `chunks/shared.js`; what is reached by `import()` alone stays lazy.
- * @param {{ source: string, entry: string, core: RegExp }} options
+ * imports by its relative URL. All code lies in one chunk behind them, `chunks/core.js`: in several it would pack worse, by 3 %, for
+ * a packer knows only what came before in the same file. (And forgets what is far back: data of another kind lie `apart`.) What is reached
+ * by `import()` alone stays lazy: the modules that one of `lazy` matches in the chunk of its name, all others by themselves.
+ * @param {{ source: string, entry: string, apart: Record<string, RegExp>, lazy: Record<string, RegExp> }} options
  */
-export function namespaces({ source, entry, core }) {
+export function namespaces({ source, entry, apart, lazy }) {
   const { targets, importers } = findNamespaces(source);
   // Rolldown makes external paths relative as if the output lay in the sources' folder.
   const fileOf = (name) => join(source, 'chunks', `${name}.js`);
@@ -123,36 +178,32 @@ export function namespaces({ source, entry, core }) {
     },
   };
 
-  // Which of the roots reach a module without `import()`, worked out once the whole graph is known.
+  // What is reached without `import()`, worked out once the whole graph is known.
   let reached;
   const reach = (getModuleInfo) => {
-    reached = new Map();
-    for (const root of [entry, ...targets.keys()]) {
-      const seen = new Set();
-      const open = [root];
-      for (let id = open.pop(); id !== undefined; id = open.pop()) {
-        if (seen.has(id)) continue;
-        seen.add(id);
-        reached.set(id, (reached.get(id) ?? 0) + 1);
-        open.push(...(getModuleInfo(id)?.importedIds ?? []));
-      }
+    reached = new Set();
+    const open = [entry, ...targets.keys()];
+    for (let id = open.pop(); id !== undefined; id = open.pop()) {
+      if (reached.has(id)) continue;
+      reached.add(id);
+      open.push(...(getModuleInfo(id)?.importedIds ?? []));
     }
   };
-  const group = (name, priority, belongs) => ({
-    debugName: name,
-    priority,
-    name(id, context) {
-      if (reached === undefined) reach((module) => context.getModuleInfo(module));
-      const roots = reached.get(id) ?? 0;
-      return roots > 0 && !targets.has(id) && id !== entry && belongs(id, roots) ? name : null;
-    },
-  });
-  const low = (id) => {
-    const inside = relative(source, id).split(sep).join('/');
-    return core.test(inside) || inside.startsWith('..') || id.startsWith('\0');
+  const matching = (chunks, id) => {
+    const file = relative(source, id).split(sep).join('/');
+    return Object.keys(chunks).find((name) => chunks[name].test(file)) ?? null;
   };
+  const chunkOf = (id, context) => {
+    if (targets.has(id) || id === entry) return null;
+    if (reached === undefined) reach((module) => context.getModuleInfo(module));
+    return reached.has(id) || id.startsWith('\0') ? 'core' : matching(lazy, id);
+  };
+  // A group takes what its modules import along, so the small ones choose first.
   const codeSplitting = {
-    groups: [group('core', 2, low), group('shared', 1, (_id, roots) => roots > 1)],
+    groups: [
+      { debugName: 'apart', name: (id) => matching(apart, id), priority: 1 },
+      { debugName: 'chunks', name: chunkOf },
+    ],
   };
   return { plugin, codeSplitting };
 }

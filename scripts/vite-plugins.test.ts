@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { minifyWgsl, mnist } from './vite-plugins.mjs';
+import { markPure, minifyWgsl, mnist } from './vite-plugins.mjs';
 
 /** Longest match first, as the specification's token list orders them. */
 const TOKEN =
@@ -49,6 +49,21 @@ fn f(x : f32) -> f32 {
 test('an end without a line break gets none; an empty shader stays empty', () => {
   expect(minifyWgsl('fn f() {}')).toBe('fn f(){}');
   expect(minifyWgsl('')).toBe('');
+});
+
+test('calls that make constants are marked as pure, others are not', () => {
+  const source = `import { defineOp, e, hook } from './op.ts';
+export const relu: Op<null> = defineOp<null>({ name: 'réлu', grad: (c) => [mul(c.dy(0), 2)], kernel: e.max(e.input(0), 0) });
+const table = [make(1), ...new Set([f()])], half = 1 / Math.sqrt(2);
+let count = start();
+hook(relu);
+`;
+  expect(markPure(source)).toBe(`import { defineOp, e, hook } from './op.ts';
+export const relu: Op<null> = /* @__PURE__ */ defineOp<null>({ name: 'réлu', grad: (c) => [mul(c.dy(0), 2)], kernel: /* @__PURE__ */ e.max(/* @__PURE__ */ e.input(0), 0) });
+const table = [/* @__PURE__ */ make(1), .../* @__PURE__ */ new Set([/* @__PURE__ */ f()])], half = 1 / Math.sqrt(2);
+let count = start();
+hook(relu);
+`);
 });
 
 const shaders = new URL('../shaders/', import.meta.url);

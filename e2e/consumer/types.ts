@@ -3,7 +3,22 @@
 
 import type { DType, NDArray, Shape } from 'webgluon';
 import * as webgluon from 'webgluon';
-import { cpu, init, nd, nn, Parameter, ShapeError, withContext } from 'webgluon';
+import {
+  autograd,
+  cpu,
+  debug,
+  gluon,
+  init,
+  metric,
+  nd,
+  nn,
+  Parameter,
+  profile,
+  ShapeError,
+  setNumThreads,
+  viz,
+  withContext,
+} from 'webgluon';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <A, B>(_yes: Equal<A, B>): void => {};
@@ -100,4 +115,49 @@ export async function calls(x: NDArray): Promise<void> {
   });
   const parameters: Map<string, Parameter> = net.collectParams('.*weight');
   console.log(y.size, values.size, indices.size, top.size, parts.length, parameters.size);
+}
+
+/** What API.md names under "Compiled". */
+export async function compiled(net: nn.HybridSequential, trainer: gluon.Trainer): Promise<void> {
+  net.hybridize({ staticAlloc: true, staticShape: undefined });
+  net.hybridize(false);
+  await net.warmup([[1, 1, 28, 28]], {
+    training: true,
+    dtype: 'float32',
+    onProgress: ({ done, total, unit }) => console.log(done, total, unit),
+    signal: undefined,
+  });
+  const { hits, entries } = net.cacheInfo();
+  const text: string = net.graph(nd.ones([1, 1, 28, 28])) + net.graph([1, 1, 28, 28]);
+  const svg: string =
+    viz.plotNetwork(net, [1, 1, 28, 28]) +
+    viz.plotNetwork(
+      net,
+      [
+        [1, 2],
+        [2, 3],
+      ],
+      { fused: true },
+    );
+  const threads: number = await setNumThreads(0);
+  debug({ callSites: true, nan: undefined });
+  const { value, kernels, totalMs } = await profile(() => net(nd.ones([1, 1, 28, 28])));
+  same<typeof value, NDArray>(true);
+  const waited = await profile(async () => 1);
+  same<typeof waited.value, number>(true);
+  for (const { name, count, ms, share } of kernels) console.log(name.length, count + ms + share);
+  const lossFn = new gluon.loss.SoftmaxCrossEntropyLoss();
+  const step = gluon.compileStep((x: NDArray, y: NDArray) => {
+    const loss = autograd.record(() => lossFn(net(x), y));
+    loss.backward();
+    trainer.step(x.shape[0]);
+    return loss;
+  });
+  const loss: NDArray = step(nd.ones([2, 3]), nd.ones([2]));
+  new metric.Loss().update(null, loss);
+  const both = gluon.compileStep((x: NDArray) => ({ x, pair: [x, x] as const }));
+  same<ReturnType<typeof both>['x'], NDArray>(true);
+  // @ts-expect-error a step's inputs are arrays
+  gluon.compileStep((text: string) => text);
+  console.log(hits, entries.length, text, svg, threads, totalMs);
 }

@@ -13,6 +13,9 @@ export const POOL_CASES: readonly (readonly number[])[] = [
   // gaps between windows
   [2, 1, 7, 7, 1, 3, 3, 1, 1, 2, 1, 3, 3, 0, 0, 1],
   [5, 1, 3, 3, 1, 1, 1, 1, 3, 3, 1, 1, 1, 0, 0, 0],
+  // side by side, with a border left over; fewer windows than there is room for
+  [2, 1, 7, 8, 1, 2, 2, 1, 3, 3, 1, 3, 3, 0, 0, 0],
+  [2, 1, 7, 5, 1, 2, 2, 1, 2, 1, 1, 2, 1, 0, 0, 0],
 ];
 
 /** Whole numbers with many ties, some of them zeros of both signs and NaN, for x; few bits, so that sums are exact in half precision, for g. */

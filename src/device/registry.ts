@@ -1,5 +1,6 @@
 // Which device answers for a context. The CPU is made on first use; a GPU is opened by `openGpu` and may be lost, so devices come in generations: an
-// array keeps the device it was made on, and this file knows only the present one.
+// array keeps the device it was made on, and this file knows only the present one. The code of the GPU device, a third of the library, is loaded by those who
+// open a GPU.
 
 import type { Context, DeviceLoss } from '../core/context.ts';
 import { cpu, gpu, setContextHooks } from '../core/context.ts';
@@ -7,9 +8,8 @@ import { ArgumentError, GpuUnavailableError } from '../core/errors.ts';
 import { describe } from '../core/shape.ts';
 import { CpuDevice } from './cpu/cpuDevice.ts';
 import type { Device, MemoryInfo } from './device.ts';
-import { GpuDevice } from './gpu/gpuDevice.ts';
+import type { GpuDevice } from './gpu/gpuDevice.ts';
 import type { OpenOptions } from './gpu/openAdapter.ts';
-import { findAdapter, openAdapter } from './gpu/openAdapter.ts';
 
 export type { OpenOptions } from './gpu/openAdapter.ts';
 
@@ -92,8 +92,29 @@ function checkOptions(op: string, options: unknown): void {
   }
 }
 
+/** A part of the library that comes when it is needed. */
+async function part<T>(module: Promise<T>): Promise<T> {
+  try {
+    return await module;
+  } catch (cause) {
+    throw new GpuUnavailableError(
+      `expected the library's part for GPUs, received ${String(cause)}. Serve all files of webgluon's folder, or use cpu().`,
+      { op: 'openGpu', cause },
+    );
+  }
+}
+
+// Small, and all that is loaded where there is no GPU.
+const adapters = (): Promise<typeof import('./gpu/openAdapter.ts')> => part(import('./gpu/openAdapter.ts'));
+
 async function open(options: OpenOptions): Promise<GpuDevice> {
-  const device = new GpuDevice(await openAdapter(options));
+  const { findAdapter, openAdapter } = await adapters();
+  const adapter = await findAdapter(options);
+  const [opened, { GpuDevice }] = await Promise.all([
+    openAdapter(options, adapter),
+    part(import('./gpu/gpuDevice.ts')),
+  ]);
+  const device = new GpuDevice(opened);
   if (globalSeed !== undefined) device.seed(globalSeed);
   gpuDevice = device;
   lastLoss = undefined;
@@ -163,7 +184,7 @@ export async function numGpus(options: OpenOptions = {}): Promise<number> {
   checkOptions('numGpus', options);
   if (isOpen(gpuDevice)) return 1;
   try {
-    await findAdapter(options);
+    await (await adapters()).findAdapter(options);
     return 1;
   } catch (error) {
     if (error instanceof GpuUnavailableError) return 0;

@@ -1,6 +1,6 @@
 // Unpacking by the platform's DecompressionStream, which browsers, workers and Node have: bytes in, bytes out, errors in our words.
 import { FormatError } from '../core/errors.ts';
-import { why } from './reading.ts';
+import { why } from './why.ts';
 
 /** Whether bytes begin as gzip does. */
 export function isGzip(bytes: Uint8Array): boolean {

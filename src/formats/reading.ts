@@ -1,6 +1,6 @@
 // One load under way, whatever it reads from: its signal, its listener, and the errors that say what it was waiting for.
 import { LoadError } from '../core/errors.ts';
-import { describe } from '../core/shape.ts';
+import { why } from './why.ts';
 
 /** Blobs and files are read in pieces of so many bytes: progress and aborts are looked at between them. */
 export const PIECE = 4 << 20;
@@ -93,16 +93,4 @@ export class Reading {
       );
     }
   }
-}
-
-/** An error in a few words, with what is behind it: Node's fetch hides the reason in the cause. */
-export function why(error: unknown): string {
-  if (!(error instanceof Error)) return describe(error);
-  const text = error.message === '' ? error.name : error.message;
-  const cause = error.cause;
-  // where every address of a name was tried, only the code says why
-  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : '';
-  const reason = cause instanceof Error && cause.message !== '' ? cause.message : code;
-  const behind = reason === '' ? '' : ` (${reason})`;
-  return `${error.name === 'Error' ? 'an error' : error.name}: ${text}${behind}`.replace(/\.$/, '');
 }

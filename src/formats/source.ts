@@ -4,7 +4,8 @@ import { ArgumentError, LoadError } from '../core/errors.ts';
 import { describe } from '../core/shape.ts';
 import { readFile } from './node-file.ts';
 import type { ReadOptions } from './reading.ts';
-import { PIECE, Reading, why } from './reading.ts';
+import { PIECE, Reading } from './reading.ts';
+import { why } from './why.ts';
 
 export type { ByteProgress, ReadOptions } from './reading.ts';
 

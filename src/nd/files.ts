@@ -1,14 +1,16 @@
-// `nd.save` and `nd.load`: lists and dictionaries of arrays in MXNet's `.params` format, byte for byte.
+// `nd.save` and `nd.load`: lists and dictionaries of arrays in MXNet's `.params` format, byte for byte. The format's code comes when it is needed.
 import { bodyOf, NDArray } from '../array/ndarray.ts';
 import type { Context } from '../core/context.ts';
 import { checkContext } from '../core/context.ts';
 import { bytesOf, STORED, type TypedArray } from '../core/dtype.ts';
 import { ArgumentError } from '../core/errors.ts';
 import { describe } from '../core/shape.ts';
-import { type RawArray, readParams, writeParams } from '../formats/params.ts';
-import { readSource, type Source } from '../formats/source.ts';
+import { expectReader } from '../formats/pending.ts';
+import type { RawArray } from '../formats/raw.ts';
+import type { Source } from '../formats/source.ts';
 import { checkOptions } from '../ops/args.ts';
 import { arrayFromBytes } from '../ops/invoke.ts';
+import { checkReading } from './reading.ts';
 
 /** An array's stored bits as file formats take them. Values are those at the call. */
 async function rawOf(x: NDArray, op: string): Promise<RawArray> {
@@ -21,9 +23,14 @@ async function rawOf(x: NDArray, op: string): Promise<RawArray> {
  * Arrays as a `.params` file: a list, or a dictionary by names (a plain object or a Map). Arrays of any context.
  * @example const bytes = await nd.save({ w: nd.ones([2, 2]) });
  */
-export async function save(
+export function save(
   data: NDArray | readonly NDArray[] | ReadonlyMap<string, NDArray> | { readonly [name: string]: NDArray },
 ): Promise<Uint8Array<ArrayBuffer>> {
+  checkReading('nd.save');
+  return saved(data);
+}
+
+async function saved(data: Parameters<typeof save>[0]): Promise<Uint8Array<ArrayBuffer>> {
   const named = data instanceof Map ? [...data.entries()] : undefined;
   const list =
     data instanceof NDArray ? [data] : Array.isArray(data) ? (data as readonly NDArray[]) : undefined;
@@ -36,7 +43,8 @@ export async function save(
     list !== undefined
       ? list.map((x) => ['', x] as const)
       : (named ?? Object.entries(data as { readonly [name: string]: NDArray }));
-  const arrays = await Promise.all(entries.map(([, x]) => rawOf(x, 'nd.save')));
+  const values = Promise.all(entries.map(([, x]) => rawOf(x, 'nd.save')));
+  const [arrays, { writeParams }] = await Promise.all([values, import('../formats/params.ts')]);
   return writeParams(arrays, list === undefined ? entries.map(([name]) => name) : [], 'nd.save');
 }
 
@@ -64,6 +72,11 @@ export async function load(
 ): Promise<{ [name: string]: NDArray } | NDArray[]> {
   checkOptions('nd.load', options, ['ctx', 'signal', 'onProgress']);
   const context = checkContext(options?.ctx, 'nd.load');
+  expectReader(source);
+  const [{ readSource }, { readParams }] = await Promise.all([
+    import('../formats/source.ts'),
+    import('../formats/params.ts'),
+  ]);
   const bytes = await readSource(source, {
     op: 'nd.load',
     signal: options?.signal,

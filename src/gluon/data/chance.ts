@@ -2,7 +2,7 @@
 // results depend neither on timing nor on how a batch was made; elsewhere the generators of cpu(0) draw.
 import { cpu } from '../../core/context.ts';
 import { asShape } from '../../core/shape.ts';
-import { readNow } from '../../nd/reading.ts';
+import { checkReading, readNow } from '../../nd/reading.ts';
 import { drawIntegers, drawUniform } from '../../ops/creation.ts';
 import { unrecorded } from '../quiet.ts';
 
@@ -14,13 +14,15 @@ export interface Chance {
 
 /** The generators of cpu(0), one draw at a time. */
 const device: Chance = {
-  uniform: () =>
-    unrecorded(() => {
+  uniform() {
+    checkReading('random choice');
+    return unrecorded(() => {
       const drawn = drawUniform(0, 1, asShape([1]), 'float32', cpu(0));
       const value = readNow(drawn, 'random')?.[0] ?? 0;
       drawn.dispose();
       return value;
-    }),
+    });
+  },
 };
 
 let current: Chance = device;

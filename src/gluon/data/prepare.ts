@@ -9,6 +9,7 @@ import { ArgumentError } from '../../core/errors.ts';
 import { describe } from '../../core/shape.ts';
 import { fromHost, type HostArray, toHost } from '../../nd/image/host.ts';
 import { asInContext } from '../../nd/transfer.ts';
+import { unrecorded } from '../quiet.ts';
 import {
   BATCH,
   type BatchSource,
@@ -230,7 +231,7 @@ export class Batches {
       }
       const there = move(field.array);
       parks.push(() => {
-        if (field.remake !== undefined && !written(there)) parkArray(there, field.remake);
+        if (field.remake !== undefined && !written(there)) parkAway(there, field.remake);
         else if (!isKept(there)) freeArray(there, label);
       });
       return there;
@@ -262,9 +263,14 @@ function harvest(sample: unknown, seen: (x: NDArray, host: HostArray) => void): 
   return Array.isArray(sample) ? sample.map(read) : read(sample);
 }
 
+/** Values that come back while a call is being compiled were there before it. */
+function parkAway(x: NDArray, remake: () => NDArray): void {
+  parkArray(x, () => unrecorded(remake));
+}
+
 function parkAs(x: NDArray, host: HostArray): void {
   const { context } = x;
-  parkArray(x, () => fromHost(host, context, OP));
+  parkAway(x, () => fromHost(host, context, OP));
 }
 
 /** Whether an array was written in place. */

@@ -4,7 +4,7 @@ import { type Context, checkContext, cpu } from '../../core/context.ts';
 import { checkDType, type DType, isFloat } from '../../core/dtype.ts';
 import { ArgumentError, GluonError, ShapeError } from '../../core/errors.ts';
 import { describe, shapeText } from '../../core/shape.ts';
-import { why } from '../../formats/reading.ts';
+import { why } from '../../formats/why.ts';
 import { readArgs } from '../../ops/args.ts';
 import { arrayFromBytes } from '../../ops/invoke.ts';
 import { encode } from '../make.ts';

@@ -8,7 +8,7 @@ import { ContextError, DTypeError, ShapeError } from '../../core/errors.ts';
 import { shapeText, sizeOf } from '../../core/shape.ts';
 import { arrayFromBytes } from '../../ops/invoke.ts';
 import { encode } from '../make.ts';
-import { readNow } from '../reading.ts';
+import { checkReading, readNow } from '../reading.ts';
 
 /** Values in host memory, as `x.data()` gives them: float16 as numbers, bool as 0 and 1. */
 export interface HostArray {
@@ -25,6 +25,7 @@ export function hostLike(dtype: DType, shape: readonly number[]): HostArray {
 /** The values of an array whose device need not be waited for. */
 export function toHost(x: NDArray, op: string): HostArray {
   const { shape, dtype } = bodyOf(x, op);
+  checkReading(op);
   const values = readNow(x, op);
   if (values === undefined)
     throw new ContextError(

