@@ -36,6 +36,8 @@ export { type DebugOptions, debug } from './nd/debug.ts';
 export * as image from './nd/image/index.ts';
 export * as nd from './nd/index.ts';
 export { memoryInfo } from './nd/memory.ts';
+export { type KernelProfile, type Profile, profile } from './nd/profile.ts';
 export * as random from './nd/random.ts';
 export type { Nested } from './nd/reading.ts';
 export { withContext } from './nd/scoped.ts';
+export * as viz from './viz/index.ts';

@@ -1,4 +1,5 @@
-// Which functions are methods of NDArray: those that take an array first. Types derive from the functions' own; nothing is written twice.
+// Which functions are methods of NDArray: those that take an array first, but for layers' own (batchNorm, say), which only pages with such a layer
+// load. Types derive from the functions' own; nothing is written twice.
 import { NDArray } from '../array/ndarray.ts';
 import type { BackwardOptions } from '../autograd/api.ts';
 import type { GradReq } from '../autograd/mode.ts';
@@ -12,12 +13,13 @@ import { onesLike, zerosLike } from '../ops/creation.ts';
 import { batchTake, gatherNd, oneHot, pick, take, takeAlongAxis } from '../ops/indexing.ts';
 import * as joins from '../ops/joins.ts';
 import * as moves from '../ops/moves.ts';
-import * as normalize from '../ops/normalize.ts';
+import { l2Normalization } from '../ops/normalize.ts';
 import { argsort, cumsum, sort, type TopkOptions, type TopkReturn, topk } from '../ops/ordering.ts';
 import { batchDot, dot, matmul } from '../ops/product.ts';
 import * as reduce from '../ops/reduce.ts';
 import * as repeats from '../ops/repeats.ts';
 import * as slices from '../ops/slices.ts';
+import * as softmax from '../ops/softmax.ts';
 import * as unary from '../ops/unary.ts';
 import * as views from '../ops/views.ts';
 import { attachGrad, backward, gradOf } from './gradients.ts';
@@ -30,7 +32,8 @@ const table = {
   ...binary,
   ...activation,
   ...reduce,
-  ...normalize,
+  ...softmax,
+  l2Normalization,
   dot,
   batchDot,
   matmul,
@@ -84,7 +87,7 @@ type Method<F> = F extends (x: never, ...rest: infer R) => infer Y ? (...rest: R
 type Table = typeof table;
 type Derived = { [K in Exclude<keyof Table, 'topk'>]: Method<Table[K]> };
 
-/** The methods of an NDArray: every function of `nd` that takes an array first, and reading, indexing, printing. */
+/** The methods of an NDArray: the functions of `nd` that take an array first, but for layers' own; and reading, indexing, printing. */
 export interface NDArrayMethods extends Derived, Iterable<NDArray> {
   /** The transpose: axes reversed. Copies. */
   readonly T: NDArray;

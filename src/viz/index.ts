@@ -1,0 +1,2 @@
+// The namespace `viz`: looking at nets.
+export { type PlotOptions, plotNetwork } from './plotNetwork.ts';
