@@ -9,6 +9,8 @@ import type { Source } from '../formats/source.ts';
 import { checkOptions } from '../ops/args.ts';
 import { callBlock } from './call.ts';
 import { type LoadOptions, loadArrays, type SaveOptions, saveArrays } from './files.ts';
+import { graphOf, type LookInput } from './graphOf.ts';
+import { type CacheInfo, cacheInfoOf, type HybridizeOptions, hybridize } from './hybrid.ts';
 import type { InitializerLike } from './initByName.ts';
 import { enterNames, nameBlock } from './naming.ts';
 import { internals, type Parameter } from './parameter.ts';
@@ -27,6 +29,7 @@ import {
 import { summarize } from './summary.ts';
 import { indentRest } from './text.ts';
 import { childrenOf, ownParameters, structureNames, walk } from './tree.ts';
+import { type WarmupOptions, type WarmupShape, warmUp } from './warmup.ts';
 
 /** Options that every block takes. */
 export interface BlockOptions {
@@ -34,16 +37,6 @@ export interface BlockOptions {
   readonly prefix?: string | undefined;
   /** Another block's `params`, to share its parameters of the same names. */
   readonly params?: ParameterDict | undefined;
-}
-
-/** Options of `hybridize`. */
-export interface HybridizeOptions {
-  /** False turns it off. */
-  readonly active?: boolean | undefined;
-  /** Keeps the memory of intermediate results between calls. */
-  readonly staticAlloc?: boolean | undefined;
-  /** Promises that shapes do not change from call to call. */
-  readonly staticShape?: boolean | undefined;
 }
 
 /** What registering a hook gives: `detach()` takes it off again, and so does the end of a `using` block. */
@@ -108,6 +101,8 @@ export abstract class Block extends Callable {
   static readonly kind: string = 'Block';
   /** @internal What errors and summaries take it for. */
   static readonly role: BlockRole = 'block';
+  /** @internal Whether its calls compile. */
+  static readonly compiles: boolean | 'chain' = false;
 
   /** @param alias what its name is counted by, where that is not the class's name */
   constructor(options?: BlockOptions, alias?: string) {
@@ -181,6 +176,7 @@ export abstract class Block extends Callable {
       });
     const children = childrenOf(this);
     const before = state.explicit.get(name ?? '');
+    state.registrations++;
     state.explicit.set(name ?? String(children.size), {
       child: block,
       after: before?.after ?? children.size,
@@ -216,22 +212,42 @@ export abstract class Block extends Callable {
   }
 
   /**
-   * Asks this block and all below it to run compiled from the next call on; `hybridize(false)` takes that back. The request is recorded on each
-   * block; a block whose calls are not compiled runs eagerly, with the same results.
+   * Makes this block and all below it run compiled; `hybridize(false)` takes that back. The first call for shapes, dtypes, context and mode runs as ever and is recorded,
+   * those that follow are one program, with the same results. A HybridBlock compiles with all below it, and a Sequential whose children all do; any other Block runs as ever,
+   * and its children on their own. `cacheInfo()` tells what happened and why.
+   *
+   * @example
+   * net.hybridize({ staticAlloc: true });
    */
   hybridize(active?: boolean | HybridizeOptions, options?: HybridizeOptions): void {
-    const op = `${stateOf(this).className}.hybridize`;
-    const given: HybridizeOptions = typeof active === 'object' ? active : { ...options, active };
-    if (active !== undefined && typeof active !== 'boolean') checkOptions(op, active, HYBRID_OPTIONS);
-    checkOptions(op, options, HYBRID_OPTIONS);
-    const flags = {
-      active: given.active ?? true,
-      staticAlloc: given.staticAlloc ?? false,
-      staticShape: given.staticShape ?? false,
-    };
-    walk(this, (block) => {
-      stateOf(block).hybrid = flags;
-    });
+    hybridize(stateOf(this), active, options);
+  }
+
+  /**
+   * Makes the programs of a hybridized net before its first call, and waits until they are ready. Nothing is computed; parameters that wait for a shape get it, and their
+   * first values, as a first call would give them.
+   *
+   * @param shapes of the inputs: a list of shapes for an input that is a list of arrays, null for one left out
+   * @throws ArgumentError for a net that is not hybridized, and for a forward that reads values; the signal's reason when it aborts
+   * @example
+   * net.hybridize();
+   * await net.warmup([[64, 1, 28, 28]], { training: true });
+   */
+  async warmup(shapes: readonly WarmupShape[], options?: WarmupOptions): Promise<void> {
+    await warmUp(stateOf(this), shapes, options);
+  }
+
+  /** What has become of `hybridize()`: how many calls a program served, what programs there are, and why the last one was made or calls run eagerly. */
+  cacheInfo(): CacheInfo {
+    return cacheInfoOf(stateOf(this));
+  }
+
+  /**
+   * What one call does, in inference mode, as text: a line for each operation, then one for each kernel of the compiled program. Nothing is computed.
+   * @param inputs arrays, whose values do not count, or shapes of float32 ones
+   */
+  graph(...inputs: LookInput[]): string {
+    return graphOf(this, inputs);
   }
 
   /**
@@ -312,6 +328,7 @@ export abstract class Block extends Callable {
   /** Frees the parameters of this block and of all below it. `initialize` or `loadParameters` brings it back to life. */
   dispose(): void {
     for (const parameter of this.collectParams().values()) internals.release(parameter);
+    walk(this, (block) => stateOf(block).compiled?.dispose());
   }
 
   /** `{ using net = … }` disposes at the end of the block. */
@@ -341,9 +358,8 @@ export abstract class Block extends Callable {
 /** A block whose forward is made of array operations alone, so that it can be compiled. */
 export abstract class HybridBlock extends Block {
   static override readonly kind: string = 'HybridBlock';
+  static override readonly compiles: boolean | 'chain' = true;
 }
-
-const HYBRID_OPTIONS = ['active', 'staticAlloc', 'staticShape'] as const;
 
 function selector(select: string | RegExp | undefined, op: string): (name: string) => boolean {
   if (select === undefined || select === null) return () => true;

@@ -11,7 +11,9 @@ import {
   ShapeError,
 } from '../core/errors.ts';
 import { shapeText } from '../core/shape.ts';
+import { slots } from '../ops/invoke.ts';
 import { deferrals, internals } from './parameter.ts';
+import { isTrial } from './quiet.ts';
 import { type BlockState, paramsOf } from './state.ts';
 import { contains, ownParameters } from './tree.ts';
 
@@ -29,9 +31,17 @@ let frame: Frame | null = null;
 
 /** Calls a block. */
 export function callBlock(state: BlockState, inputs: unknown[]): unknown {
-  if (frame === null) return callOutermost(state, inputs);
-  if (state.parent !== frame.innermost) checkRegistered(state, frame);
-  return run(state, inputs, frame);
+  if (frame !== null && state.parent !== frame.innermost) checkRegistered(state, frame);
+  const { compiled } = state;
+  // a replay makes its results and nothing else: no scope is needed
+  if (compiled !== null && isCompiling() && state.preHooks.length + state.hooks.length === 0)
+    if (slots.standIn === null && compiled.find(inputs)) return compiled.replay();
+  return frame === null ? callOutermost(state, inputs) : run(state, inputs, frame);
+}
+
+/** Whether hybridized blocks compile now: not within one that is being recorded, nor while shapes are looked for. */
+function isCompiling(): boolean {
+  return slots.trace === null && !isTrial();
 }
 
 function callOutermost(state: BlockState, inputs: unknown[]): unknown {
@@ -61,16 +71,7 @@ function run(state: BlockState, inputs: unknown[], opened: Frame): unknown {
   }
   if (state.checked !== deferrals) finishDeferred(state, inputs);
   if (state.custom) opened.custom.add(state);
-  const outer = opened.innermost;
-  opened.innermost = state;
-  let output: unknown;
-  try {
-    output = block.forward(...(inputs as never[]));
-  } catch (error) {
-    throw state.leaf ? asErrorOf(state, error) : error;
-  } finally {
-    opened.innermost = outer;
-  }
+  const output = compute(state, inputs, opened);
   if (output instanceof Promise) refuseAsync(state, output);
   for (const hook of state.hooks) {
     if (hook.keeps) {
@@ -80,6 +81,29 @@ function run(state: BlockState, inputs: unknown[], opened: Frame): unknown {
     hook.run(block, inputs, output);
   }
   return output;
+}
+
+/** The forward: by a program, or by its operations. */
+function compute(state: BlockState, inputs: unknown[], opened: Frame): unknown {
+  const { compiled } = state;
+  if (compiled === null || !isCompiling()) return forward(state, inputs, opened);
+  if (slots.standIn === null && state.preHooks.length + state.hooks.length > 0 && compiled.find(inputs))
+    return compiled.replay();
+  return compiled.first(inputs, () => forward(state, inputs, opened));
+}
+
+function forward(state: BlockState, inputs: unknown[], opened: Frame): unknown {
+  const outer = opened.innermost;
+  const before = slots.trace?.enter(state.name);
+  opened.innermost = state;
+  try {
+    return state.block.forward(...(inputs as never[]));
+  } catch (error) {
+    throw state.leaf ? asErrorOf(state, error) : error;
+  } finally {
+    opened.innermost = outer;
+    if (before !== undefined) slots.trace?.enter(before);
+  }
 }
 
 /** Fills in the shapes of this block's own parameters that wait for a first batch. */

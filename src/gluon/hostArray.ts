@@ -6,7 +6,7 @@ import { bytesOf, type DType } from '../core/dtype.ts';
 import { ArgumentError, ContextError } from '../core/errors.ts';
 import { type Shape, sizeOf } from '../core/shape.ts';
 import type { Device, ReadRequest } from '../device/device.ts';
-import { arrayFromBytes } from '../ops/invoke.ts';
+import { arrayFromBytes, slots } from '../ops/invoke.ts';
 
 /** An array's values in host memory, as its device stores them. */
 export interface HostArray {
@@ -36,6 +36,7 @@ function requestFor(array: NDArray, op: string): ReadRequest & { readonly device
 
 /** The values of an array whose device need not be waited for; null for one on a GPU. */
 export function readNow(array: NDArray, op: string): HostArray | null {
+  slots.trace?.reading(op);
   const request = requestFor(array, op);
   const buffer = request.device.readSync(request);
   return buffer === null ? null : { dtype: array.dtype, shape: array.shape, data: new Uint8Array(buffer) };

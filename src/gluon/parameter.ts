@@ -31,7 +31,7 @@ import {
   type ParameterOptions,
 } from './parameterOptions.ts';
 import { clear, convertedOn, draw, free, freeGradient, meanOf } from './parameterValues.ts';
-import { unrecorded } from './quiet.ts';
+import { offTape, unrecorded } from './quiet.ts';
 
 export type { ParameterInitOptions, ParameterOptions } from './parameterOptions.ts';
 
@@ -246,14 +246,16 @@ export class Parameter {
     const contexts = this.#deferred?.contexts ?? this.#arrays.map((array) => array.context);
     if (contexts.length === 0) this.#checkInitialized();
     for (const array of this.#arrays) slots.tape?.writing?.('setData', array);
-    const fresh = unrecorded(() =>
+    // a compiled step sees a write, but not how a parameter gets its first values
+    const quiet = this.#arrays.length === 0 ? unrecorded : offTape;
+    const fresh = quiet(() =>
       makeOwned(contexts, (context) => convertedOn(context, data, this.#dtype, this.#label)),
     );
     if (this.#arrays.length === 0) {
       this.#install(fresh);
       return;
     }
-    unrecorded(() => {
+    quiet(() => {
       fresh.forEach((from, i) => {
         const to = this.#arrays[i] as NDArray;
         setStridedSlice(to, from, to.shape, 0, stridesOf(to.shape));

@@ -13,7 +13,7 @@ import { astype, copy } from '../ops/moves.ts';
 import { setStridedSlice } from '../ops/slices.ts';
 import { type HostArray, placeOn, readNow, readValues } from './hostArray.ts';
 import type { Initializer } from './init.ts';
-import { unrecorded } from './quiet.ts';
+import { offTape, unrecorded } from './quiet.ts';
 
 /** First values, drawn on cpu(0) and put on each context. */
 export function draw(
@@ -85,7 +85,7 @@ export async function meanOf(arrays: readonly NDArray[], op: string): Promise<Ho
 
 /** Writes zeros into an array, over NaN too. */
 export function clear(array: NDArray): void {
-  unrecorded(() =>
+  offTape(() =>
     runInScope(
       () => 'zeroGrad',
       true,

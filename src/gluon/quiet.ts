@@ -12,27 +12,43 @@ export function offTape<R>(fn: () => R): R {
   }
 }
 
-/** Runs `fn` unrecorded and untraced. */
+/** Runs `fn` unrecorded and untraced, on arrays themselves rather than on what stands for them. */
 export function unrecorded<R>(fn: () => R): R {
-  const { tape, trace } = slots;
+  return unseen(fn, null);
+}
+
+function unseen<R>(fn: () => R, source: typeof slots.standIn): R {
+  const { tape, trace, standIn } = slots;
   const recording = setRecording(false);
   slots.tape = null;
   slots.trace = null;
+  slots.standIn = source;
   try {
     return fn();
   } finally {
     slots.tape = tape;
     slots.trace = trace;
+    slots.standIn = standIn;
     setRecording(recording);
   }
 }
 
-/** As `unrecorded`, with layers in inference mode. */
+let trial = false;
+
+/** Whether blocks are tried out, for what can be seen by it: they run as they are then, not compiled. */
+export function isTrial(): boolean {
+  return trial;
+}
+
+/** Unrecorded and untraced, with layers in inference mode; a trial run on stand-ins stays one. */
 export function quietInference<R>(fn: () => R): R {
   const training = setTraining(false);
+  const before = trial;
+  trial = true;
   try {
-    return unrecorded(fn);
+    return unseen(fn, slots.standIn);
   } finally {
+    trial = before;
     setTraining(training);
   }
 }

@@ -27,7 +27,18 @@ export type AnyHook = (block: AnyBlock, inputs: readonly unknown[], output: unkn
 export interface HybridFlags {
   readonly active: boolean;
   readonly staticAlloc: boolean;
-  readonly staticShape: boolean;
+  readonly fallback: boolean;
+}
+
+/** A hybridized block's programs, as its calls use them; `Programs` in hybrid.ts is the whole. */
+export interface CompiledCalls {
+  /** Whether a program is there for a call of these inputs: `replay` runs it. */
+  find(inputs: readonly unknown[]): boolean;
+  /** Runs the program that `find` found. */
+  replay(): unknown;
+  /** A call for which none was found: runs `eager`, and makes a program for the next where that can be. */
+  first(inputs: readonly unknown[], eager: () => unknown): unknown;
+  dispose(): void;
 }
 
 /** A child added by `registerChild`, and how many children there were before. */
@@ -56,7 +67,13 @@ export class BlockState {
   readonly fields = new Map<string, Parameter>();
   readonly preHooks: Hook<AnyPreHook>[] = [];
   readonly hooks: Hook<AnyHook>[] = [];
-  hybrid: HybridFlags = { active: false, staticAlloc: false, staticShape: false };
+  hybrid: HybridFlags = NOT_HYBRID;
+  /** Its programs, where it is hybridized. */
+  compiled: CompiledCalls | null = null;
+  /** Whether its forward is made of array operations (and of children) alone, by its class. */
+  readonly compiles: boolean;
+  /** How often `registerChild` was called. */
+  registrations = 0;
   /** The count of deferrals at which no parameter of this block waited. */
   checked = -1;
   /** Its `inferShape` is being asked by the call path, not by the user. */
@@ -74,6 +91,7 @@ export class BlockState {
     this.custom = !Object.hasOwn(type, 'kind');
     this.leaf = !this.custom && type.role === 'layer';
     this.isContainer = type.role === 'container';
+    this.compiles = compilesAs(type);
   }
 
   setNames(names: Names): void {
@@ -92,6 +110,22 @@ export interface BlockClass {
   readonly name: string;
   readonly kind?: string | undefined;
   readonly role?: BlockRole | undefined;
+  /** Whether calls compile: those of a chain where its children's do and nobody has overridden its forward. */
+  readonly compiles?: boolean | 'chain' | undefined;
+  readonly prototype?: object | undefined;
+}
+
+const NOT_HYBRID: HybridFlags = { active: false, staticAlloc: false, fallback: false };
+
+function compilesAs(type: BlockClass): boolean {
+  if (type.compiles !== 'chain') return type.compiles === true;
+  for (
+    let at: BlockClass | null = type;
+    at !== null && !Object.hasOwn(at, 'kind');
+    at = Object.getPrototypeOf(at)
+  )
+    if (at.prototype !== undefined && Object.hasOwn(at.prototype, 'forward')) return false;
+  return true;
 }
 
 /** A layer computes by operations, whose errors are its own; a container runs its children one after the other. */

@@ -154,6 +154,7 @@ function functionNamed(op: string, name: string): ArrayFunction {
 export class Lambda extends Layer {
   static override readonly kind: string = 'Lambda';
   static override readonly role: BlockRole = 'block';
+  static override readonly compiles: boolean = false;
   readonly #run: ArrayFunction;
   readonly #shown: string;
 
@@ -181,4 +182,5 @@ export class Lambda extends Layer {
 /** As `Lambda`; of array operations alone. */
 export class HybridLambda extends Lambda {
   static override readonly kind: string = 'HybridLambda';
+  static override readonly compiles = true;
 }

@@ -20,6 +20,7 @@ import { BLOCK_OPTIONS, blockOptions, type ChainBlock, Layer } from './layer.ts'
 export class Sequential extends Layer {
   static override readonly kind: string = 'Sequential';
   static override readonly role: BlockRole = 'container';
+  static override readonly compiles: boolean | 'chain' = 'chain';
 
   constructor(options?: BlockOptions) {
     super(options);
@@ -83,6 +84,7 @@ export class Sequential extends Layer {
 /** As `Sequential`; of blocks that can be compiled. */
 export class HybridSequential extends Sequential {
   static override readonly kind: string = 'HybridSequential';
+  static override readonly compiles = true;
 
   protected override emptyLike(): Sequential {
     return new HybridSequential({ prefix: this.prefix });
@@ -122,6 +124,7 @@ export class Concurrent extends Sequential {
 /** As `Concurrent`; of blocks that can be compiled. */
 export class HybridConcurrent extends Concurrent {
   static override readonly kind: string = 'HybridConcurrent';
+  static override readonly compiles = true;
 
   protected override emptyLike(): Sequential {
     return new HybridConcurrent({ axis: this.axis, prefix: this.prefix });
