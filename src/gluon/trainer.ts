@@ -1,19 +1,18 @@
 // The Trainer: which parameters an optimizer updates, and when. Checks come first and for all of them, so that a step that fails changes nothing.
-import { bodyOf, type NDArray, runInScope } from '../array/ndarray.ts';
-import { placeOf, type Variable } from '../autograd/tape.ts';
-import { ArgumentError, AutogradError, ContextError } from '../core/errors.ts';
-import { describe, stridesOf } from '../core/shape.ts';
+import { adoptStorage, type NDArray } from '../array/ndarray.ts';
+import { ArgumentError } from '../core/errors.ts';
+import { describe, sameShape } from '../core/shape.ts';
 import type { ReadOptions, Source } from '../formats/source.ts';
-import { asInContext } from '../nd/transfer.ts';
 import { booleanArg, readArgs } from '../ops/args.ts';
-import { add } from '../ops/binary.ts';
-import { setStridedSlice } from '../ops/slices.ts';
-import { applyUpdate, checkUpdate } from './optimizer/apply.ts';
-import { Arenas, type UpdateItem } from './optimizer/arena.ts';
+import { slots } from '../ops/invoke.ts';
+import { applyUpdate, checkUpdate, recordUpdate } from './optimizer/apply.ts';
+import { Arenas, groupsOf, sameScalars, type UpdateItem } from './optimizer/arena.ts';
 import { create, type OptimizerName, type OptionsOf } from './optimizer/create.ts';
 import { Optimizer } from './optimizer/optimizer.ts';
+import { Turn } from './optimizer/turn.ts';
 import { Parameter } from './parameter.ts';
-import { unrecorded } from './quiet.ts';
+import { offTape } from './quiet.ts';
+import { freshOnes, isSame, type Replica, replicasOf, sumOverContexts } from './replicas.ts';
 import { readStates, type StateFile, writeStates } from './trainerStates.ts';
 
 /** What stands after a Trainer's parameters: an optimizer's name and its options, or an optimizer. */
@@ -27,14 +26,10 @@ export interface StepOptions {
   readonly ignoreStaleGrad?: boolean | undefined;
 }
 
-/** One copy of a parameter: its place among the parameters, its arrays on one context. */
-interface Replica {
-  readonly parameter: Parameter;
-  readonly index: number;
-  /** Which of the parameter's contexts. */
-  readonly copy: number;
-  readonly weight: NDArray;
-  readonly variable: Variable;
+/** An update of one copy, with what came before it. */
+interface Item extends UpdateItem {
+  /** Its place among the copies of the step. */
+  readonly at: number;
 }
 
 /**
@@ -99,22 +94,17 @@ export class Trainer {
    * NotInitializedError or DeferredInitializationError for parameters without values. Nothing has changed then.
    */
   step(batchSize: number, options?: StepOptions | boolean): void {
-    const replicas = this.#replicas('step', batchSize, options);
-    unrecorded(() => {
-      this.#sumOverContexts(replicas);
-      this.#update(replicas, batchSize);
-    });
+    this.#step('Trainer.step', batchSize, options, true);
   }
 
   /** Sums each parameter's gradients over its contexts, so that all have the sum; `update` does the rest. For clipping, say, between the two. */
   allreduceGrads(): void {
-    unrecorded(() => this.#sumOverContexts(this.#all()));
+    offTape(() => sumOverContexts(replicasOf(this.#parameters)));
   }
 
   /** A step without `allreduceGrads`, which you called before. */
   update(batchSize: number, options?: StepOptions | boolean): void {
-    const replicas = this.#replicas('update', batchSize, options);
-    unrecorded(() => this.#update(replicas, batchSize));
+    this.#step('Trainer.update', batchSize, options, false);
   }
 
   /** The optimizer's states, counts and learning rate as bytes, as they are at the call. */
@@ -145,84 +135,87 @@ export class Trainer {
       for (const copies of fresh.values()) dispose(copies);
       throw error;
     }
-    for (const copies of this.#states.values()) dispose(copies);
+    for (const [index, copies] of this.#states) {
+      const loaded = fresh.get(index);
+      // compiled steps know states by their handles, so these stay where they can
+      if (loaded === undefined || !replace(copies, loaded)) dispose(copies);
+      else fresh.set(index, copies);
+    }
     this.#states.clear();
     for (const [index, copies] of fresh) this.#states.set(index, copies);
     this.#optimizer.progress = file.progress;
   }
 
-  /** Every copy of every parameter that has a gradient. @throws for parameters without values */
-  #all(): Replica[] {
-    return this.#parameters.flatMap((parameter, index): Replica[] => {
-      if (parameter.gradReq === 'null') return [];
-      return parameter.listData().map((weight, copy) => {
-        const variable = placeOf(weight)?.variable;
-        if (variable == null) throw new Error(`${parameter.name} has no gradient`);
-        return { parameter, index, copy, weight, variable };
-      });
-    });
-  }
-
-  /** What a step shall update, checked. */
-  #replicas(op: string, batchSize: number, options: StepOptions | boolean | undefined): Replica[] {
-    const name = `Trainer.${op}`;
+  #step(op: string, batchSize: number, options: StepOptions | boolean | undefined, sums: boolean): void {
     if (typeof batchSize !== 'number' || !(batchSize > 0))
       throw new ArgumentError(
         `expected a batch size > 0, received ${describe(batchSize)}. Pass the number of samples: x.shape[0].`,
-        { op: name },
+        { op },
       );
-    const values = readArgs(name, [options], ['ignoreStaleGrad']);
-    const ignore = booleanArg(name, values, 'ignoreStaleGrad', false);
-    const all = this.#all();
-    const fresh = all.filter(({ variable }) => variable.fresh);
-    if (fresh.length < all.length && !ignore) throw staleError(name, all);
-    return fresh;
-  }
-
-  #sumOverContexts(replicas: readonly Replica[]): void {
-    const groups = new Map<number, Replica[]>();
-    for (const replica of replicas) {
-      const group = groups.get(replica.index);
-      if (group === undefined) groups.set(replica.index, [replica]);
-      else group.push(replica);
-    }
-    for (const copies of groups.values()) {
-      if (copies.length < 2) continue;
-      const gradients = copies.map(({ parameter, weight }) => parameter.grad(weight.context));
-      runInScope(
-        () => 'allreduceGrads',
-        true,
-        () => {
-          const [first, ...others] = gradients as [NDArray, ...NDArray[]];
-          const moved = (g: NDArray, to: NDArray): NDArray => move(g, to, copies[0]?.parameter.name ?? '');
-          const sum = others.reduce((total: NDArray, g) => add(total, moved(g, total)), first);
-          for (const gradient of gradients)
-            setStridedSlice(gradient, moved(sum, gradient), gradient.shape, 0, stridesOf(gradient.shape));
-        },
-      );
-    }
-  }
-
-  #update(replicas: readonly Replica[], batchSize: number): void {
-    const optimizer = this.#optimizer;
-    const items = replicas.map((replica): UpdateItem & { readonly replica: Replica } => {
+    const values = readArgs(op, [options], ['ignoreStaleGrad']);
+    const ignore = booleanArg(op, values, 'ignoreStaleGrad', false);
+    const all = replicasOf(this.#parameters);
+    const replicas = freshOnes(op, all, ignore);
+    const items = replicas.map((replica, at): Item => {
       const { parameter, weight } = replica;
       const grad = parameter.grad(weight.context);
-      const item = { replica, weight, grad, states: this.#statesOf(replica), scalars: [] };
+      const item = { at, weight, grad, states: this.#statesOf(replica), scalars: [] };
       checkUpdate(parameter.name, item);
       return item;
     });
-    optimizer.rescaleGrad = this.#scale / batchSize;
-    for (const index of new Set(replicas.map((r) => r.index))) optimizer.count(index);
-    applyUpdate(
-      optimizer.rule,
-      items.map((item) => ({
-        ...item,
-        scalars: optimizer.scalars(item.replica.index, item.replica.parameter),
-      })),
-      this.#arenas,
+    const turn = new Turn(
+      this.#optimizer,
+      replicas.map(({ index, parameter }) => ({ index, multipliers: parameter })),
+      this.#scale / batchSize,
     );
+    turn.run();
+    const { rule } = this.#optimizer;
+    const due = items.map((item): Item => ({ ...item, scalars: turn.scalars[item.at] as readonly number[] }));
+    offTape(() => {
+      try {
+        if (sums) sumOverContexts(replicas);
+      } catch (error) {
+        turn.undo();
+        throw error;
+      }
+      if (slots.trace === null) applyUpdate(rule, due, this.#arenas);
+      else recordUpdate(rule, due, this.#arenas, ({ at }) => turn.scalars[at] as readonly number[]);
+    });
     for (const { variable } of replicas) variable.fresh = false;
+    if (slots.trace !== null) this.#followUp(op, ignore, all, replicas, turn, groupsOf(rule, due));
+  }
+
+  /** Tells a recorder what a replay of this step has to do on the host. */
+  #followUp(
+    op: string,
+    ignore: boolean,
+    all: readonly Replica[],
+    replicas: readonly Replica[],
+    turn: Turn,
+    groups: readonly (readonly Item[])[],
+  ): void {
+    slots.trace?.effect(
+      () => {
+        if (!isSame(all, this.#parameters)) return false;
+        const due = freshOnes(op, all, ignore);
+        if (due.length !== replicas.length || due.some((replica, i) => replica !== replicas[i])) return false;
+        turn.run();
+        const { scalars } = turn;
+        const fits = groups.every(([first, ...others]) =>
+          others.every(({ at }) => sameScalars(scalars[at] ?? [], scalars[first?.at ?? 0] ?? [])),
+        );
+        if (!fits) {
+          turn.undo();
+          return false;
+        }
+        for (const { variable } of replicas) variable.fresh = false;
+        return true;
+      },
+      () => {
+        turn.undo();
+        for (const { variable } of replicas) variable.fresh = true;
+      },
+    );
   }
 
   /** The states of one copy, made at its first update; they follow it to another context where they can. */
@@ -261,28 +254,19 @@ function parametersOf(params: ReadonlyMap<string, Parameter> | Iterable<Paramete
   return [...new Set(list as Parameter[])];
 }
 
-function staleError(op: string, all: readonly Replica[]): AutogradError {
-  const stale = [...new Set(all.filter((r) => !r.variable.fresh).map((r) => r.parameter.name))];
-  const contexts = new Set(all.filter((r) => !r.variable.fresh).map((r) => String(r.weight.context)));
-  const names =
-    stale.length > 6 ? `${stale.slice(0, 6).join(', ')} and ${stale.length - 6} more` : stale.join(', ');
-  const everything = stale.length === new Set(all.map((r) => r.index)).size;
-  return new AutogradError(
-    `expected gradients that backward wrote since the last step, received stale ones of ${names} on ${[...contexts].join(', ')}. ` +
-      (everything
-        ? 'Call loss.backward() on what was computed inside autograd.record(…) before every step.'
-        : 'The loss did not depend on them: check the forward pass, or pass { ignoreStaleGrad: true } to leave them as they are.'),
-    { op },
-  );
-}
-
-/** A gradient where another one is. */
-function move(gradient: NDArray, to: NDArray, name: string): NDArray {
-  if (bodyOf(gradient, name).device === bodyOf(to, name).device) return gradient;
-  if (gradient.context.deviceType === 'gpu')
-    throw new ContextError(
-      `expected gradients on contexts of one device, received ${gradient.context} and ${to.context}: a sum over both would have to wait for the GPU. Initialize the net on one of them.`,
-      { op: name },
-    );
-  return asInContext(gradient, to.context);
+/** Gives states that are there the values of others. False where they differ in number or kind: nothing has changed then. */
+function replace(copies: readonly (readonly NDArray[])[], by: readonly (readonly NDArray[])[]): boolean {
+  const [before, after] = [copies.flat(), by.flat()];
+  const fits =
+    before.length === after.length &&
+    before.every((x, i) => {
+      const y = after[i];
+      return y !== undefined && x.context === y.context && x.dtype === y.dtype && sameShape(x.shape, y.shape);
+    });
+  if (!fits) return false;
+  before.forEach((x, i) => {
+    adoptStorage(x, after[i] as NDArray);
+  });
+  dispose(by);
+  return true;
 }

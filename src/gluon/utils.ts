@@ -3,7 +3,7 @@ import { bodyOf, NDArray, runInScope } from '../array/ndarray.ts';
 import type { Context } from '../core/context.ts';
 import { ArgumentError, ShapeError } from '../core/errors.ts';
 import { describe, normalizeAxis, shapeText } from '../core/shape.ts';
-import { asscalar } from '../nd/reading.ts';
+import { asscalar, checkReading } from '../nd/reading.ts';
 import { asInContext } from '../nd/transfer.ts';
 import { booleanArg, integerArg, readArgs } from '../ops/args.ts';
 import { add, imul } from '../ops/binary.ts';
@@ -64,10 +64,23 @@ export function splitAndLoad(data: NDArray, ctxList: Contexts, options?: SplitOp
  * @param options `checkIsFinite` (true by default) warns of a norm that is NaN or infinite; the arrays stay as they are then
  * @example await gluon.utils.clipGlobalNorm(grads, 1.0);
  */
-export async function clipGlobalNorm(
+export function clipGlobalNorm(
   arrays: readonly NDArray[],
   maxNorm: number,
   options?: { readonly checkIsFinite?: boolean | undefined },
+): Promise<number> {
+  // before anything is a Promise, which nobody would await inside a compiled step
+  checkReading(
+    'clipGlobalNorm',
+    'Give the optimizer a clipGradient; or compile the part up to backward, clip, and call trainer.update() after it.',
+  );
+  return clip(arrays, maxNorm, options);
+}
+
+async function clip(
+  arrays: readonly NDArray[],
+  maxNorm: number,
+  options: { readonly checkIsFinite?: boolean | undefined } | undefined,
 ): Promise<number> {
   const op = 'clipGlobalNorm';
   const values = readArgs(op, [options], [], ['checkIsFinite']);

@@ -4,8 +4,8 @@ import { ArgumentError, ShapeError } from '../../core/errors.ts';
 import { describe, shapeText } from '../../core/shape.ts';
 import { readNow } from '../../nd/reading.ts';
 import { readArgs } from '../../ops/args.ts';
-import { unrecorded } from '../quiet.ts';
-import { RunningSum } from './sums.ts';
+import { offTape } from '../quiet.ts';
+import { RunningSum, Tally } from './sums.ts';
 
 /** Options of every metric. */
 export interface MetricOptions {
@@ -75,7 +75,7 @@ export abstract class EvalMetric {
         `expected as many arrays of labels as of predictions, received ${truths.length} and ${predictions.length}. Give one of each for every context.`,
         { op },
       );
-    unrecorded(() =>
+    offTape(() =>
       runInScope(
         () => `${op}.update`,
         true,
@@ -115,16 +115,16 @@ export abstract class EvalMetric {
 /** A metric that is a sum over a number of samples (or of batches). */
 export abstract class MeanMetric extends EvalMetric {
   readonly #sum = new RunningSum();
-  #count = 0;
+  readonly #count = new Tally();
 
   override async get(): Promise<[string, number]> {
-    const [count, sum] = [this.#count, this.#sum.total()];
+    const [count, sum] = [this.#count.value, this.#sum.total()];
     return [this.name, this.valueFrom(await sum, count)];
   }
 
   override reset(): void {
     this.#sum.reset();
-    this.#count = 0;
+    this.#count.reset();
   }
 
   protected override measure(preds: readonly NDArray[], labels: readonly NDArray[]): void {
@@ -132,7 +132,7 @@ export abstract class MeanMetric extends EvalMetric {
     const parts = preds.map((pred, i) => this.measureOne(pred, labels[i] as NDArray));
     for (const { sum, count } of parts) {
       this.#sum.add(sum);
-      this.#count += count;
+      this.#count.add(count);
     }
   }
 

@@ -12,7 +12,7 @@ import { astype } from '../../ops/moves.ts';
 import type { Op } from '../../ops/op.ts';
 import { argmax } from '../../ops/reduce.ts';
 import { EvalMetric, type MetricOptions, metricOptions } from './base.ts';
-import { RunningSum, sumOf, total } from './sums.ts';
+import { RunningSum, sumOf, Tally, total } from './sums.ts';
 
 const [first, second] = [e.input(0), e.input(1)];
 const countOnes = total('countPositives', 1, e.eq(first, 1), 'int32');
@@ -49,7 +49,7 @@ abstract class BinaryMetric extends EvalMetric {
   readonly #values = new RunningSum();
   /** Micro: true positives, predicted positives, positive labels. */
   readonly #counts = [new RunningSum(), new RunningSum(), new RunningSum()] as const;
-  #number = 0;
+  readonly #number = new Tally();
 
   constructor(op: string, name: string, score: Score, options: BinaryMetricOptions | undefined) {
     const values = metricOptions(op, [options], [], ['average']);
@@ -59,7 +59,7 @@ abstract class BinaryMetric extends EvalMetric {
   }
 
   override async get(): Promise<[string, number]> {
-    const n = this.#number;
+    const n = this.#number.value;
     const sums = Promise.all([this.#values, ...this.#counts].map((sum) => sum.total()));
     const [values, hits, said, are] = (await sums) as [number, number, number, number];
     if (n === 0) return [this.name, Number.NaN];
@@ -68,7 +68,7 @@ abstract class BinaryMetric extends EvalMetric {
 
   override reset(): void {
     for (const sum of [this.#values, ...this.#counts]) sum.reset();
-    this.#number = 0;
+    this.#number.reset();
   }
 
   protected override measure(preds: readonly NDArray[], labels: readonly NDArray[]): void {
@@ -81,13 +81,13 @@ abstract class BinaryMetric extends EvalMetric {
     const samples = labels.reduce((n, label) => n + label.size, 0);
     if (this.#macro) {
       this.#values.add(invoke(this.#score.op, [hits, said, are], { scalars: [samples] }));
-      this.#number++;
+      this.#number.add(1);
       return;
     }
     [hits, said, are].forEach((x, k) => {
       (this.#counts[k] as RunningSum).add(x);
     });
-    this.#number += samples;
+    this.#number.add(samples);
   }
 
   #countsOf(pred: NDArray, label: NDArray): NDArray[] {

@@ -7,7 +7,7 @@ import { integerArg, numberArg } from '../../ops/args.ts';
 import { pick } from '../../ops/indexing.ts';
 import { reshape } from '../../ops/views.ts';
 import { checkClasses, EvalMetric, MeanMetric, type MetricOptions, metricOptions } from './base.ts';
-import { RunningSum, total } from './sums.ts';
+import { RunningSum, Tally, total } from './sums.ts';
 
 const [likely, label] = [e.input(0), e.input(1)];
 const surprise = e.neg(e.log(e.max(likely, 1e-10)));
@@ -44,7 +44,7 @@ export class Perplexity extends EvalMetric {
   readonly #axis: number;
   readonly #sum = new RunningSum();
   readonly #left = new RunningSum();
-  #count = 0;
+  readonly #count = new Tally();
 
   constructor(ignoreLabel?: number | null | PerplexityOptions, options?: PerplexityOptions) {
     const op = 'Perplexity';
@@ -61,7 +61,7 @@ export class Perplexity extends EvalMetric {
   }
 
   override async get(): Promise<[string, number]> {
-    const all = this.#count;
+    const all = this.#count.value;
     const [sum, left] = await Promise.all([this.#sum.total(), this.#left.total()]);
     return [this.name, all - left === 0 ? Number.NaN : Math.exp(sum / (all - left))];
   }
@@ -69,7 +69,7 @@ export class Perplexity extends EvalMetric {
   override reset(): void {
     this.#sum.reset();
     this.#left.reset();
-    this.#count = 0;
+    this.#count.reset();
   }
 
   protected override measure(preds: readonly NDArray[], labels: readonly NDArray[]): void {
@@ -89,7 +89,7 @@ export class Perplexity extends EvalMetric {
     for (const [i, { sum, left }] of parts.entries()) {
       this.#sum.add(sum);
       if (left !== null) this.#left.add(left);
-      this.#count += labels[i]?.size ?? 0;
+      this.#count.add(labels[i]?.size ?? 0);
     }
   }
 }

@@ -1,6 +1,7 @@
 // Sums that stay on the device from batch to batch, exact for counts and nearly so for floats, in a few scalars of the library's own.
 import { bodyOf, type NDArray } from '../../array/ndarray.ts';
 import type { DType } from '../../core/dtype.ts';
+import { ArgumentError } from '../../core/errors.ts';
 import { asShape, sizeOf } from '../../core/shape.ts';
 import type { Expr } from '../../ir/expr.ts';
 import { e } from '../../ir/expr.ts';
@@ -8,10 +9,12 @@ import { rowKernel } from '../../ir/kernel.ts';
 import { asscalar } from '../../nd/reading.ts';
 import { add, iadd } from '../../ops/binary.ts';
 import { zeros } from '../../ops/creation.ts';
-import { invoke } from '../../ops/invoke.ts';
+import { invoke, slots } from '../../ops/invoke.ts';
 import { copy } from '../../ops/moves.ts';
 import type { Op, TensorType } from '../../ops/op.ts';
 import { makeOwned } from '../hostArray.ts';
+import { clear } from '../parameterValues.ts';
+import { unrecorded } from '../quiet.ts';
 
 /** After so many additions a sum of floats is added to the next level and begins anew, so that small terms are not lost in a large sum. */
 const SPAN = 32;
@@ -19,9 +22,30 @@ const SPAN = 32;
 /** One sum on one device. */
 interface Running {
   readonly dtype: DType;
-  /** Level k + 1 holds what levels k summed up before. */
+  /** Level k + 1 holds what levels k summed up before. Each stays where it is: a compiled step adds to the first. */
   readonly levels: NDArray[];
   added: number;
+  /** Whether a compiled step adds to it. */
+  compiled: boolean;
+}
+
+/** An array of the library's own, which no recorder sees made. */
+function own(like: NDArray, make: () => NDArray): NDArray {
+  return unrecorded(() => makeOwned([like.context], make)[0] as NDArray);
+}
+
+/** Counts one more addition, which is to come. Full levels go to those above before. */
+function advance(running: Running): void {
+  const { levels, dtype } = running;
+  if (running.added > 0 && dtype !== 'int32')
+    for (let k = 0, span = SPAN; running.added % span === 0; k++, span *= SPAN) {
+      const full = levels[k] as NDArray;
+      const above = levels[k + 1];
+      if (above === undefined) levels.push(own(full, () => copy(full)));
+      else unrecorded(() => iadd(above, full));
+      unrecorded(() => clear(full));
+    }
+  running.added++;
 }
 
 /** A sum of one-element arrays, on each device that some come from. int32 sums are exact up to 2³¹. */
@@ -29,34 +53,44 @@ export class RunningSum {
   /** On each device, one for each dtype. */
   readonly #byDevice = new Map<object, Running[]>();
 
-  /** Adds the element of `x`; `x` stays the caller's. Call it unrecorded. */
+  /** Adds the element of `x`; `x` stays the caller's. Call it off the tape. */
   add(x: NDArray): void {
+    const running = this.#runningFor(x);
+    advance(running);
+    iadd(running.levels[0] as NDArray, x);
+    const { trace } = slots;
+    if (trace === null) return;
+    running.compiled = true;
+    trace.effect(
+      () => {
+        advance(running);
+        return true;
+      },
+      () => {
+        running.added--;
+      },
+    );
+  }
+
+  #runningFor(x: NDArray): Running {
     const { device, dtype } = bodyOf(x, 'metric');
-    const own = (make: () => NDArray): NDArray => makeOwned([x.context], make)[0] as NDArray;
     let sums = this.#byDevice.get(device);
     if (sums === undefined) {
       sums = [];
       this.#byDevice.set(device, sums);
     }
-    const running = sums.find((s) => s.dtype === dtype);
+    let running = sums.find((s) => s.dtype === dtype);
     if (running === undefined) {
-      sums.push({ dtype, levels: [own(() => copy(x))], added: 1 });
-      return;
+      const { context } = x;
+      running = {
+        dtype,
+        levels: [own(x, () => zeros([1], { ctx: context, dtype }))],
+        added: 0,
+        compiled: false,
+      };
+      sums.push(running);
     }
-    const { levels } = running;
-    iadd(levels[0] as NDArray, x);
-    running.added++;
-    if (dtype === 'int32') return;
-    for (let k = 0, span = SPAN; running.added % span === 0; k++, span *= SPAN) {
-      const full = levels[k] as NDArray;
-      const above = levels[k + 1];
-      if (above === undefined) levels.push(full);
-      else {
-        iadd(above, full);
-        full.dispose();
-      }
-      levels[k] = own(() => zeros([1], { ctx: x.context, dtype }));
-    }
+    return running;
   }
 
   /** The sum of all as it is at the call; nothing is waited for where nothing was added. */
@@ -65,14 +99,56 @@ export class RunningSum {
     return values.reduce((sum, value) => sum + value, 0);
   }
 
-  /** Begins anew at 0, and gives the memory back. */
+  /** Begins anew at 0, and gives the memory back, but for what compiled steps add to. @throws ArgumentError inside of one */
   reset(): void {
-    for (const array of this.#levels()) array.dispose();
-    this.#byDevice.clear();
+    if (slots.trace !== null)
+      throw new ArgumentError(
+        'expected a call outside of a compiled step, received one inside, which later calls would not repeat. Reset it between steps.',
+        { op: 'metric.reset' },
+      );
+    for (const [device, sums] of this.#byDevice) {
+      for (const running of sums) {
+        const [first, ...others] = running.levels as [NDArray, ...NDArray[]];
+        for (const array of others) array.dispose();
+        running.levels.length = 1;
+        running.added = 0;
+        if (running.compiled) clear(first);
+        else first.dispose();
+      }
+      const left = sums.filter((running) => running.compiled);
+      if (left.length > 0) this.#byDevice.set(device, left);
+      else this.#byDevice.delete(device);
+    }
   }
 
   #levels(): NDArray[] {
     return [...this.#byDevice.values()].flatMap((sums) => sums.flatMap(({ levels }) => levels));
+  }
+}
+
+/** A count on the host, which replays of a compiled step move on too. */
+export class Tally {
+  #value = 0;
+
+  get value(): number {
+    return this.#value;
+  }
+
+  add(n: number): void {
+    this.#value += n;
+    slots.trace?.effect(
+      () => {
+        this.#value += n;
+        return true;
+      },
+      () => {
+        this.#value -= n;
+      },
+    );
+  }
+
+  reset(): void {
+    this.#value = 0;
   }
 }
 

@@ -1,11 +1,7 @@
-// All parameters of a step in one update: weights and states live side by side in an array each, gradients are gathered into a third, and one kernel
-// updates them. On a GPU a step is then three dispatches rather than one for each parameter; a CPU gains nothing by it and does without.
-import { adoptStorage, bodyOf, makeArray, type NDArray, setOwner } from '../../array/ndarray.ts';
-import { outsideScopes } from '../../array/scope.ts';
-import type { Device } from '../../device/device.ts';
-import { e } from '../../ir/expr.ts';
-import { customKernel, elementwiseKernel, type Operand } from '../../ir/kernel.ts';
-import type { Storage } from '../../ir/storage.ts';
+// All parameters of a step in one update: weights, states and gradients lie side by side in a pack each, and one kernel updates them. Eager gradients come to lie elsewhere and are
+// gathered first, three dispatches for ten parameters rather than ten; those of a compiled step are written in place. A CPU gains nothing by it and does without.
+import { bodyOf, type NDArray } from '../../array/ndarray.ts';
+import { Pack } from './pack.ts';
 import type { UpdateRule } from './rule.ts';
 
 /** One parameter's part of a step. */
@@ -17,14 +13,12 @@ export interface UpdateItem {
   readonly scalars: readonly number[];
 }
 
-/** float32 elements to which each parameter's part is rounded up: bindings begin at multiples of 256 bytes. */
-const ALIGNMENT = 64;
-/** Arrays that one gathering dispatch reads: 8 bindings with the target. */
-const GATHERED = 7;
-
-const pack = customKernel('pack');
-const zero = elementwiseKernel('zero', 0, e.constant(0), -1);
 const NONE: readonly number[] = [];
+
+/** Whether two lists of scalars are the same. */
+export function sameScalars(a: readonly number[], b: readonly number[]): boolean {
+  return a === b || (a.length === b.length && a.every((s, i) => Object.is(s, b[i])));
+}
 
 /** Whether items can share one update: float32 on one GPU, the same scalars, no norms over single layers. */
 function canShare(rule: UpdateRule, a: UpdateItem, b: UpdateItem): boolean {
@@ -35,116 +29,104 @@ function canShare(rule: UpdateRule, a: UpdateItem, b: UpdateItem): boolean {
     x.device.kind === 'gpu' &&
     x.dtype === 'float32' &&
     y.dtype === 'float32' &&
-    a.scalars.length === b.scalars.length &&
-    a.scalars.every((s, i) => s === b.scalars[i])
+    sameScalars(a.scalars, b.scalars)
   );
 }
 
-// an arena's own hold on its memory goes with the arena; the parts that parameters hold keep theirs
-const dropped = new FinalizationRegistry<() => void>((free) => free());
-
-/** Made apart from the arena, so that it does not keep what it waits for. */
-function freeing(device: Device, storages: readonly Storage[]): () => void {
-  return () => {
-    for (const storage of storages) device.free(storage);
-  };
-}
-
-/** Gives an array another place of the same contents; its handle stays. */
-function moveInto(x: NDArray, storage: Storage): void {
-  const { device, dtype, shape } = bodyOf(x, 'arena');
-  const moved = outsideScopes(() => makeArray(x.context, device, storage, dtype, shape));
-  setOwner(moved, 'library');
-  adoptStorage(x, moved);
-  moved.dispose();
+/** Items in groups that can share an update, in their order. */
+export function groupsOf<I extends UpdateItem>(rule: UpdateRule, items: readonly I[]): I[][] {
+  const groups: I[][] = [];
+  for (const item of items) {
+    const group = groups.find(([first]) => first !== undefined && canShare(rule, first, item));
+    if (group === undefined) groups.push([item]);
+    else group.push(item);
+  }
+  return groups;
 }
 
 /** The arrays that a step writes: the weight, then its states. */
-function targetsOf(item: UpdateItem): readonly NDArray[] {
+export function targetsOf(item: UpdateItem): readonly NDArray[] {
   return [item.weight, ...item.states];
 }
 
-/** The weights, states and gradients of some parameters, each packed. */
-export class Arena {
-  readonly #device: Device;
-  readonly #offsets: readonly number[];
-  readonly #sizes: readonly number[];
-  readonly #targets: readonly Operand[];
-  readonly #gradients: Operand;
-  /** Where each item's arrays lie, to notice when one was replaced. */
-  readonly #parts: readonly (readonly Storage[])[];
-  readonly #free: () => void;
+// an arena's hold on its memory goes with the arena; what parameters hold stays theirs
+const dropped = new FinalizationRegistry<readonly Pack[]>((packs) => {
+  for (const pack of packs) pack.release();
+});
 
-  constructor(rule: UpdateRule, items: readonly UpdateItem[]) {
-    const op = rule.kernel.name;
+/** The arrays of some items by their part in the step: all weights, all first states, … */
+export function columnsOf(items: readonly UpdateItem[]): NDArray[][] {
+  return targetsOf(items[0] as UpdateItem).map((_, t) =>
+    items.map((item) => (t === 0 ? item.weight : (item.states[t - 1] as NDArray))),
+  );
+}
+
+/** The weights, states and gradients of some parameters, each packed. */
+class Arena {
+  readonly #op: string;
+  readonly #columns: readonly (readonly NDArray[])[];
+  /** One for each column, the last for the gradients. */
+  readonly #packs: Pack[];
+
+  constructor(op: string, items: readonly UpdateItem[]) {
+    this.#op = op;
+    this.#columns = columnsOf(items);
     const { device } = bodyOf((items[0] as UpdateItem).weight, op);
-    this.#device = device;
-    this.#sizes = items.map((item) => item.weight.size);
-    let total = 0;
-    this.#offsets = this.#sizes.map((size) => {
-      const at = total;
-      total += Math.ceil(size / ALIGNMENT) * ALIGNMENT;
-      return at;
-    });
-    const wholes = Array.from({ length: rule.states.length + 2 }, (): Operand => {
-      const storage = device.alloc(total * 4, op);
-      storage.refs = 1;
-      const whole: Operand = { storage, dtype: 'float32', shape: [total] };
-      // between the parts there is padding, which the update runs over too
-      device.run(zero, [], [whole], NONE, NONE);
-      return whole;
-    });
-    this.#gradients = wholes.pop() as Operand;
-    this.#targets = wholes;
-    wholes.forEach((whole, t) => {
-      const arrays = items.map((item) => targetsOf(item)[t] as NDArray);
-      this.#gather(
-        arrays.map((x) => bodyOf(x, op)),
-        whole,
-      );
-      arrays.forEach((x, i) => {
-        const [at, size] = [this.#offsets[i] as number, this.#sizes[i] as number];
-        moveInto(x, device.part(whole.storage, at * 4, size * 4));
-      });
-    });
-    this.#parts = items.map((item) => targetsOf(item).map((x) => bodyOf(x, op).storage));
-    this.#free = freeing(
-      device,
-      [...wholes, this.#gradients].map((whole) => whole.storage),
-    );
-    dropped.register(this, this.#free, this);
+    const sizes = items.map((item) => item.weight.size);
+    this.#packs = [];
+    try {
+      for (const column of this.#columns) this.#packs.push(Pack.of(column, op).hold());
+      this.#packs.push(new Pack(device, sizes, op).hold());
+    } catch (error) {
+      for (const pack of this.#packs) pack.release();
+      throw error;
+    }
+    dropped.register(this, this.#packs, this);
   }
 
   /** Gives up the arena's own hold; parameters keep their parts. */
   dispose(): void {
     dropped.unregister(this);
-    this.#free();
+    for (const pack of this.#packs) pack.release();
   }
 
-  /** Whether the items still lie here, each in its place. */
-  holds(items: readonly UpdateItem[], op: string): boolean {
-    return (
-      items.length === this.#parts.length &&
-      items.every((item, i) => targetsOf(item).every((x, t) => bodyOf(x, op).storage === this.#parts[i]?.[t]))
+  /** Whether these items lie here, each in its place. */
+  holds(items: readonly UpdateItem[]): boolean {
+    return columnsOf(items).every((column, t) => this.#packs[t]?.holds(column, this.#op));
+  }
+
+  /** Whether what it was made for lies here yet. */
+  get isWhole(): boolean {
+    return this.#columns.every(
+      (column, t) => !column.some((x) => x.isDisposed) && this.#packs[t]?.holds(column, this.#op),
     );
   }
 
-  #gather(sources: readonly Operand[], whole: Operand): void {
-    for (let k = 0; k < sources.length; k += GATHERED) {
-      const some = sources.slice(k, k + GATHERED);
-      const dims = some.flatMap((_, i) => [this.#offsets[k + i] as number, this.#sizes[k + i] as number]);
-      this.#device.run(pack, some, [whole], dims, NONE);
+  get #gradients(): Pack {
+    return this.#packs[this.#columns.length] as Pack;
+  }
+
+  /** Makes the gradients lie in a pack too. */
+  moveGradients(gradients: readonly NDArray[]): void {
+    if (this.#gradients.holds(gradients, this.#op)) return;
+    const found = Pack.find(gradients, this.#op);
+    if (found === undefined) {
+      this.#gradients.moveIn(gradients, this.#op);
+      return;
     }
+    this.#gradients.release();
+    this.#packs[this.#columns.length] = found.hold();
   }
 
   /** One step for all. */
   update(rule: UpdateRule, items: readonly UpdateItem[]): void {
-    const op = rule.kernel.name;
-    this.#gather(
-      items.map((item) => bodyOf(item.grad, op)),
-      this.#gradients,
+    const { weight, scalars } = items[0] as UpdateItem;
+    this.#gradients.gather(
+      items.map((item) => item.grad),
+      this.#op,
     );
-    this.#device.run(rule.kernel, [this.#gradients], this.#targets, NONE, (items[0] as UpdateItem).scalars);
+    const targets = this.#packs.slice(0, -1).map((pack) => pack.whole);
+    bodyOf(weight, this.#op).device.run(rule.kernel, [this.#gradients.whole], targets, NONE, scalars);
   }
 }
 
@@ -154,26 +136,38 @@ export class Arenas {
 
   /** Runs the items that can share an update, and returns the others. */
   update(rule: UpdateRule, items: readonly UpdateItem[]): readonly UpdateItem[] {
-    const op = rule.kernel.name;
-    const rest = new Set(items);
+    const groups = groupsOf(rule, items);
     const used: Arena[] = [];
-    for (const leader of items) {
-      if (!rest.has(leader)) continue;
-      const shared = [...rest].filter((item) => canShare(rule, leader, item));
-      if (shared.length < 2) continue;
-      for (const item of shared) rest.delete(item);
-      const arena = this.#arenas.find((a) => a.holds(shared, op)) ?? new Arena(rule, shared);
+    for (const group of groups) {
+      if (group.length < 2) continue;
+      const arena = this.#find(group) ?? new Arena(rule.kernel.name, group);
       used.push(arena);
       // what a tape kept of the weights is out of date from here on
-      for (const item of shared)
+      for (const item of group)
         for (const x of targetsOf(item)) {
-          const { storage } = bodyOf(x, op);
+          const { storage } = bodyOf(x, rule.name);
           storage.version = (storage.version ?? 0) + 1;
         }
-      arena.update(rule, shared);
+      arena.update(rule, group);
     }
     for (const arena of this.#arenas) if (!used.includes(arena)) arena.dispose();
     this.#arenas = used;
-    return [...rest];
+    return groups.flatMap((group) => (group.length < 2 ? group : []));
+  }
+
+  /** Makes all arrays of a group lie side by side, the gradients too. */
+  arrange(rule: UpdateRule, group: readonly UpdateItem[]): void {
+    let arena = this.#find(group);
+    if (arena === undefined) {
+      arena = new Arena(rule.kernel.name, group);
+      const left = this.#arenas.filter((old) => old.isWhole);
+      for (const old of this.#arenas) if (!left.includes(old)) old.dispose();
+      this.#arenas = [...left, arena];
+    }
+    arena.moveGradients(group.map((item) => item.grad));
+  }
+
+  #find(group: readonly UpdateItem[]): Arena | undefined {
+    return this.#arenas.find((arena) => arena.holds(group));
   }
 }

@@ -5,12 +5,14 @@ import { ArgumentError } from '../../core/errors.ts';
 import { describe } from '../../core/shape.ts';
 import { booleanArg, integerArg, numberArg, readArgs } from '../../ops/args.ts';
 import { zeros } from '../../ops/creation.ts';
+import { slots } from '../../ops/invoke.ts';
 import { makeOwned } from '../hostArray.ts';
 import { type AnyScheduler, isScheduler } from '../lrScheduler.ts';
 import { unrecorded } from '../quiet.ts';
-import { applyUpdate, checkUpdate } from './apply.ts';
-import type { UpdateItem } from './arena.ts';
+import { applyUpdate, checkUpdate, recordUpdate } from './apply.ts';
+import { Arenas, type UpdateItem } from './arena.ts';
 import type { UpdateRule } from './rule.ts';
+import { type Counted, Turn } from './turn.ts';
 
 /** Options of every optimizer. */
 export interface OptimizerOptions {
@@ -175,27 +177,60 @@ export abstract class Optimizer {
         `expected ${this.rule.states.length} states (${this.rule.states.join(', ')}), received ${state.length}. Pass what createState(index, weight) gave.`,
         { op },
       );
-    this.count(index);
-    applyUpdate(this.rule, [{ ...item, scalars: this.scalars(index) }]);
+    const turn = new Turn(this, [{ index }]);
+    turn.run();
+    const next = (): readonly number[] => turn.scalars[0] as readonly number[];
+    const due = [{ ...item, scalars: next() }];
+    if (slots.trace === null) {
+      applyUpdate(this.rule, due);
+      return;
+    }
+    recordUpdate(this.rule, due, new Arenas(), next);
+    slots.trace.effect(
+      () => {
+        turn.run();
+        return true;
+      },
+      () => turn.undo(),
+    );
   }
 
-  /** @internal Counts one more update of a parameter. */
-  count(index: number): void {
-    const n = (this.#counts.get(index) ?? this.#begin) + 1;
-    this.#counts.set(index, n);
-    this.#numUpdate = Math.max(this.#numUpdate, n);
+  /** @internal Counts one more update of each of some parameters. */
+  count(indices: Iterable<number>): void {
+    for (const index of indices) {
+      const n = (this.#counts.get(index) ?? this.#begin) + 1;
+      this.#counts.set(index, n);
+      this.#numUpdate = Math.max(this.#numUpdate, n);
+    }
   }
 
-  /** @internal A parameter's scalars for the update that was counted last, in the rule's order. */
-  scalars(index: number, multipliers: { readonly lrMult: number; readonly wdMult: number } = ONES): number[] {
-    const values = this.scalarsOf({
-      lr: this.learningRate * multipliers.lrMult,
-      wd: this.wd * multipliers.wdMult,
-      rescale: this.rescaleGrad,
-      clip: this.clipGradient ?? 0,
-      t: this.#counts.get(index) ?? this.#begin,
+  /** @internal Takes a count back; `numUpdate` is what it was before. */
+  uncount(indices: Iterable<number>, numUpdate: number): void {
+    for (const index of indices) this.#counts.set(index, (this.#counts.get(index) ?? this.#begin) - 1);
+    this.#numUpdate = numUpdate;
+  }
+
+  /** @internal Parameters' scalars for the update that was counted last, in the rule's order; those that are alike have one list. */
+  scalars(of: readonly Counted[]): (readonly number[])[] {
+    const lr = this.learningRate;
+    const { wd, rescaleGrad: rescale, rule } = this;
+    const clip = this.clipGradient ?? 0;
+    const known: { lr: number; wd: number; t: number; list: readonly number[] }[] = [];
+    return of.map(({ index, multipliers = ONES }) => {
+      const numbers = {
+        lr: lr * multipliers.lrMult,
+        wd: wd * multipliers.wdMult,
+        rescale,
+        clip,
+        t: this.#counts.get(index) ?? this.#begin,
+      };
+      const same = known.find((k) => k.lr === numbers.lr && k.wd === numbers.wd && k.t === numbers.t);
+      if (same !== undefined) return same.list;
+      const values = this.scalarsOf(numbers);
+      const list = rule.scalars.map((name) => values[name] as number);
+      known.push({ ...numbers, list });
+      return list;
     });
-    return this.rule.scalars.map((name) => values[name] as number);
   }
 
   /** @internal Counts and rate, for files. */
