@@ -114,6 +114,7 @@ for (const [device, path] of [
     await draw(page, ONE);
     await expectReading(page, 'drawing');
     await expect(page.locator('#notice')).toBeHidden();
+    await expect(page.locator('#graph svg title')).toHaveText(/^Graph of /);
 
     await expect.poll(() => loss(page), { timeout: 45_000 }).toBeLessThan(Math.min(early, 2.1));
     if ((await page.locator('html').getAttribute('data-phase')) === 'training') await go(page).click();

@@ -1,8 +1,8 @@
 // A network in training on one device: steps, looks at the test set, checkpoints of itself. When to do which is the session's business.
-import type { Context, gluon, NDArray, nn } from 'webgluon';
+import { type Context, type gluon, type NDArray, type nn, viz } from 'webgluon';
 import type { Pictures } from '../data.ts';
 import type { Point } from './curve.ts';
-import { classify, learn, makeLenet } from './lenet.ts';
+import { classify, learn, makeLenet, makeStep } from './lenet.ts';
 import type { Mistake, Place, Test } from './messages.ts';
 import { epochOrder, gather } from './mnist.ts';
 import { batchLength, rateAt, type Settings } from './settings.ts';
@@ -39,6 +39,7 @@ export class Learner {
   readonly ctx: Context;
   readonly #net: nn.Sequential;
   readonly #trainer: gluon.Trainer;
+  readonly #step: ReturnType<typeof makeStep>;
   #settings: Settings;
   #place: Place;
   #order: { readonly epoch: number; readonly indices: Int32Array } | undefined;
@@ -49,6 +50,7 @@ export class Learner {
     const { net, trainer } = makeLenet(settings.seed, ctx);
     this.#net = net;
     this.#trainer = trainer;
+    this.#step = makeStep(net, trainer);
     this.#settings = settings;
     this.#place = place;
   }
@@ -85,6 +87,10 @@ export class Learner {
     return String(this.#net);
   }
 
+  get graph(): string {
+    return viz.plotNetwork(this.#net, [1, 1, 28, 28]);
+  }
+
   get seen(): number {
     return this.#place.epoch * this.#settings.pictures + this.#place.offset;
   }
@@ -103,7 +109,7 @@ export class Learner {
     const batch = gather(data, this.#order.indices.subarray(offset, offset + count));
 
     this.#trainer.setLearningRate(this.learningRate);
-    const { loss, right } = learn(this.#net, this.#trainer, batch.pixels, batch.labels, this.ctx);
+    const { loss, right } = learn(this.#step, batch.pixels, batch.labels, this.ctx);
     const end = offset + count;
     this.#place =
       end < pictures
@@ -185,6 +191,7 @@ export class Learner {
 
   dispose(): void {
     this.#pending = [];
+    this.#step.dispose();
     this.#net.dispose();
   }
 }

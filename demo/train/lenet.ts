@@ -1,5 +1,5 @@
 // The network, one step of training and one look. The page shows this very file.
-import { autograd, type Context, gluon, init, nd, nn, random } from 'webgluon';
+import { autograd, type Context, gluon, init, type NDArray, nd, nn, random } from 'webgluon';
 
 /** The crash course's LeNet, as yet without knowledge. */
 export function makeLenet(seed: number, ctx: Context) {
@@ -23,36 +23,43 @@ export function makeLenet(seed: number, ctx: Context) {
 
 const lossOf = new gluon.loss.SoftmaxCrossEntropyLoss();
 
-/** Pictures of 28 × 28 bytes as the network wants them. */
-function inputOf(pixels: Uint8Array, ctx: Context) {
-  const shape = [pixels.length / 784, 1, 28, 28];
-  return nd.array(pixels, { shape, ctx }).div(255).sub(0.13).div(0.31);
+/** Bytes as the network wants them. */
+function normalized(pixels: NDArray) {
+  return pixels.div(255).sub(0.13).div(0.31);
 }
 
-/** Learns from one batch. Gives its mean loss and how many it had right, still on the device. */
+/** Pictures of 28 × 28 bytes on a device. */
+function toDevice(pixels: Uint8Array, ctx: Context) {
+  return nd.array(pixels, { shape: [pixels.length / 784, 1, 28, 28], ctx });
+}
+
+/** One step of training: the first call runs as it stands, later ones as one program. Gives the batch's mean loss and how many it had right, still on the device. */
+export function makeStep(net: nn.Sequential, trainer: gluon.Trainer) {
+  return gluon.compileStep((pixels: NDArray, labels: NDArray) => {
+    const x = normalized(pixels);
+    const [scores, losses] = autograd.record(() => {
+      const scores = net(x);
+      return [scores, lossOf(scores, labels)] as const;
+    });
+    losses.backward();
+    trainer.step(labels.shape[0]);
+    return { loss: losses.mean(), right: scores.argmax(1).equal(labels).sum() };
+  });
+}
+
+/** Learns from one batch. */
 export function learn(
-  net: nn.Sequential,
-  trainer: gluon.Trainer,
+  step: ReturnType<typeof makeStep>,
   pixels: Uint8Array,
   labels: Uint8Array,
   ctx: Context,
 ) {
-  return nd.scope(() => {
-    const x = inputOf(pixels, ctx);
-    const y = nd.array(labels, { ctx });
-    const [scores, losses] = autograd.record(() => {
-      const scores = net(x);
-      return [scores, lossOf(scores, y)] as const;
-    });
-    losses.backward();
-    trainer.step(labels.length);
-    return { loss: losses.mean(), right: scores.argmax(1).equal(y).sum() };
-  });
+  return nd.scope(() => step(toDevice(pixels, ctx), nd.array(labels, { ctx })));
 }
 
 /** Ten probabilities for each picture. */
 export async function classify(net: nn.Sequential, pixels: Uint8Array, ctx: Context) {
-  const probabilities = nd.scope(() => nd.softmax(net(inputOf(pixels, ctx))));
+  const probabilities = nd.scope(() => nd.softmax(net(normalized(toDevice(pixels, ctx)))));
   const values = await probabilities.data('float32');
   probabilities.dispose();
   return values;

@@ -245,7 +245,7 @@ class Page {
   }
 
   #show(standing: Standing): void {
-    const { device, settings, place, training, curve, tests, mistakes, repr } = standing;
+    const { device, settings, place, training, curve, tests, mistakes, repr, graph } = standing;
     this.#kind = device;
     this.#settings = settings;
     this.#place = place;
@@ -260,6 +260,7 @@ class Page {
     this.#panel.showLoss(this.#curves.loss);
     showMistakes(mistakes, this.#test, (sample) => this.#pick(sample));
     showText(byId('repr', HTMLElement), repr);
+    byId('graph', HTMLElement).innerHTML = graph;
   }
 
   #progress({ place, points, rate, secondsLeft }: Of<'progress'>): void {

@@ -69,6 +69,8 @@ export interface Standing {
   readonly mistakes: readonly Mistake[];
   /** The net as Gluon prints it. */
   readonly repr: string;
+  /** Its operations and the kernels that they become, as SVG. */
+  readonly graph: string;
 }
 
 /** Why there is a new standing: `lost` and `fellBack` are a GPU that went away or failed, `diverged` a loss that is no number any more. */

@@ -341,7 +341,7 @@ export class Session {
   }
 
   #stand(cause: Cause, detail?: string): void {
-    const { place, settings, repr, ctx } = this.#learner;
+    const { place, settings, repr, graph, ctx } = this.#learner;
     this.#post({
       kind: 'standing',
       cause,
@@ -355,6 +355,7 @@ export class Session {
         tests: this.#tests,
         mistakes: this.#mistakes,
         repr,
+        graph,
       },
     });
   }
