@@ -3,7 +3,7 @@ import { bodyOf, NDArray, runInScope } from '../array/ndarray.ts';
 import { ArgumentError, AutogradError } from '../core/errors.ts';
 import { describe, shapeText } from '../core/shape.ts';
 import { openScoped, runScoped, type SyncCallback } from '../core/sync.ts';
-import { isOptions, readArgs } from '../ops/args.ts';
+import { booleanArg, isOptions, readArgs } from '../ops/args.ts';
 import { zeros } from '../ops/creation.ts';
 import { backwardInto, run } from './backward.ts';
 import { setRecording, setTraining } from './mode.ts';
@@ -23,9 +23,24 @@ function mode(recording: boolean | undefined, training: boolean | undefined): ()
   };
 }
 
+/** Whether layers behave as in training, alone or by name. */
+type TrainMode = boolean | { readonly trainMode?: boolean | undefined };
+
+function isTrainMode(value: unknown): value is TrainMode | undefined {
+  return value === undefined || typeof value === 'boolean' || isOptions(value);
+}
+
+function trainModeOf(op: string, given: TrainMode | undefined, fallback: boolean): boolean {
+  return booleanArg(op, readArgs(op, [given], ['trainMode']), 'trainMode', fallback);
+}
+
 /** `fn` in a mode, or the mode until a `using` block ends. */
-function scoped<R>(op: string, enter: () => () => void, fn: (() => R) | boolean | undefined): R | Disposable {
-  if (fn === undefined || typeof fn === 'boolean') return openScoped(op, enter);
+function scoped<R>(
+  op: string,
+  enter: () => () => void,
+  fn: (() => R) | TrainMode | undefined,
+): R | Disposable {
+  if (isTrainMode(fn)) return openScoped(op, enter);
   if (typeof fn !== 'function')
     throw new ArgumentError(`expected a callback, received ${describe(fn)}. Write autograd.${op}(() => …).`, {
       op,
@@ -44,17 +59,19 @@ function scoped<R>(op: string, enter: () => () => void, fn: (() => R) | boolean 
  * y.backward();
  * await x.grad.print(); // 4x
  */
-export function record(trainMode?: boolean): Disposable;
-export function record<R>(fn: SyncCallback<R>, trainMode?: boolean): R;
-export function record<R>(fn?: (() => R) | boolean, trainMode = true): R | Disposable {
-  return scoped('record', mode(true, typeof fn === 'boolean' ? fn : trainMode), fn);
+export function record(trainMode?: TrainMode): Disposable;
+export function record<R>(fn: SyncCallback<R>, trainMode?: TrainMode): R;
+export function record<R>(fn?: (() => R) | TrainMode, trainMode?: TrainMode): R | Disposable {
+  const training = trainModeOf('record', isTrainMode(fn) ? (fn ?? trainMode) : trainMode, true);
+  return scoped('record', mode(true, training), fn);
 }
 
 /** Stops recording for `fn` or a `using` block, in inference mode unless `trainMode` is true. */
-export function pause(trainMode?: boolean): Disposable;
-export function pause<R>(fn: SyncCallback<R>, trainMode?: boolean): R;
-export function pause<R>(fn?: (() => R) | boolean, trainMode = false): R | Disposable {
-  return scoped('pause', mode(false, typeof fn === 'boolean' ? fn : trainMode), fn);
+export function pause(trainMode?: TrainMode): Disposable;
+export function pause<R>(fn: SyncCallback<R>, trainMode?: TrainMode): R;
+export function pause<R>(fn?: (() => R) | TrainMode, trainMode?: TrainMode): R | Disposable {
+  const training = trainModeOf('pause', isTrainMode(fn) ? (fn ?? trainMode) : trainMode, false);
+  return scoped('pause', mode(false, training), fn);
 }
 
 /** Training mode (Dropout drops, BatchNorm takes the batch's statistics) for `fn` or a `using` block. */

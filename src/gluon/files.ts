@@ -4,6 +4,7 @@ import type { Context } from '../core/context.ts';
 import { expectReader } from '../formats/pending.ts';
 import type { ByteProgress } from '../formats/reading.ts';
 import type { Source } from '../formats/source.ts';
+import { isRefused } from '../nd/reading.ts';
 import { checkOptions, wordArg } from '../ops/args.ts';
 import { type Contexts, flag, toContexts } from './hostArray.ts';
 import type { Parameter } from './parameter.ts';
@@ -43,6 +44,7 @@ export async function saveArrays(
 ): Promise<Uint8Array<ArrayBuffer>> {
   checkOptions(op, options, ['format']);
   const format = wordArg(op, { format: options.format }, 'format', ['params', 'safetensors'], 'params');
+  if (isRefused(op)) return new Promise(() => undefined);
   const values = Promise.all([...named.values()].map((parameter) => parameter.reduced()));
   const [arrays, { write }] = await Promise.all([values, import('./loading.ts')]);
   return write(op, format, [...named.keys()], arrays);

@@ -50,10 +50,8 @@ function typeOf(op: string, input: Exclude<LookInput, null>): TensorType {
   }
   if (typeof input !== 'number' && !Array.isArray(input))
     throw new ArgumentError(
-      `expected an array or a shape such as [1, 1, 28, 28], received ${describe(input)}.`,
-      {
-        op,
-      },
+      `expected an array or a shape such as [1, 1, 28, 28], received ${describe(input)}. Give one for each input of the net.`,
+      { op },
     );
   return { shape: toShape(input as number | readonly number[], op), dtype: 'float32' };
 }

@@ -9,7 +9,7 @@ import type { ProgramStats } from '../device/device.ts';
 import { CachedCall, type CachedOptions } from '../graph/cached.ts';
 import type { StandIns } from '../graph/standIn.ts';
 import { Recorder } from '../graph/trace.ts';
-import { checkOptions } from '../ops/args.ts';
+import { booleanArg, checkOptions } from '../ops/args.ts';
 import { slots } from '../ops/invoke.ts';
 import { type Layout, layoutOf, layoutText, matches, rebuild } from './layout.ts';
 import { internals } from './parameter.ts';
@@ -44,6 +44,9 @@ export interface CacheInfo {
 
 /** As many forms of input are remembered; then the one that has rested longest goes. */
 const MOST_ENTRIES = 128;
+
+/** As many programs in a row are made for nothing; then the block runs eagerly. */
+const MOST_WASTED = 4;
 
 interface Entry {
   readonly input: Layout;
@@ -80,6 +83,8 @@ export class Programs implements CompiledCalls {
   #given: string | null = null;
   /** Why nothing compiles, found out by a call. */
   #refused: string | null = null;
+  /** How often in a row the tree changed before any of its programs had run. */
+  #wasted = 0;
   /** The arrays of the call at hand. */
   readonly #arrays: NDArray[] = [];
 
@@ -165,8 +170,14 @@ export class Programs implements CompiledCalls {
     const [before, now] = [this.#snapshot, new Snapshot(this.#state)];
     this.#snapshot = now;
     if (before === null || changed === null || now.sameTree(before)) return;
+    if (this.#entries.length > 0)
+      this.#wasted = this.#entries.some(({ runs }) => runs > 0) ? 0 : this.#wasted + 1;
     this.#refused = null;
     this.#drop(() => changed);
+    if (this.#wasted >= MOST_WASTED)
+      this.#refuse(
+        `${changed} before every call. Give what changes as an argument, or call hybridize() again`,
+      );
   }
 
   /** Gives up the entries that `why` names a reason for. */
@@ -358,10 +369,13 @@ export function hybridize(
   const given: HybridizeOptions = typeof active === 'object' ? active : { ...options, active };
   if (active !== undefined && typeof active !== 'boolean') checkOptions(op, active, OPTIONS);
   checkOptions(op, options, OPTIONS);
+  const flag = (name: (typeof OPTIONS)[number], fallback: boolean): boolean =>
+    booleanArg(op, { [name]: given[name] }, name, fallback);
+  flag('staticShape', false);
   const flags = {
-    active: given.active ?? true,
-    staticAlloc: given.staticAlloc ?? false,
-    fallback: given.fallback ?? false,
+    active: flag('active', true),
+    staticAlloc: flag('staticAlloc', false),
+    fallback: flag('fallback', false),
   };
   walk(root.block, (block) => {
     const state = stateOf(block);

@@ -1,14 +1,20 @@
 // A block's tree as a trace found it: which children and parameters hang where. A program holds for that tree only, and fields are plain properties whose assignment nobody
 // hears, so every call compares; flat lists, no walk, nothing made.
+import { NDArray } from '../array/ndarray.ts';
 import { Parameter } from './parameter.ts';
 import { type AnyBlock, type BlockState, isBlock, stateOf } from './state.ts';
 import { ownParameters, walk } from './tree.ts';
 
-/** A field, and the child or parameter that it held. */
+/** A field, and the child, parameter or array that it held, or that it held none yet. */
 interface Held {
   readonly owner: Record<string, unknown>;
   readonly field: string;
   readonly value: unknown;
+}
+
+/** Whether a field of a user's block has an array, or may be given one, or a child, later. */
+function mayHold(value: unknown): boolean {
+  return value instanceof NDArray || value === null || value === undefined;
 }
 
 export class Snapshot {
@@ -34,7 +40,8 @@ export class Snapshot {
       for (const parameter of ownParameters(block).values()) parameters.add(parameter);
       const owner = block as unknown as Record<string, unknown>;
       for (const [field, value] of Object.entries(block))
-        if (value instanceof Parameter || isBlock(value)) held.push({ owner, field, value });
+        if (value instanceof Parameter || isBlock(value) || (state.custom && mayHold(value)))
+          held.push({ owner, field, value });
     });
     this.states = [...states.keys()];
     this.parameters = parameters;

@@ -84,6 +84,11 @@ export class Trainer {
 
   /** Sets the learning rate. @throws ArgumentError where a scheduler gives it */
   setLearningRate(rate: number): void {
+    slots.trace?.passing(
+      'setLearningRate',
+      'learning rate to be set',
+      'Call it before, or give the Trainer an lrScheduler.',
+    );
     this.#optimizer.setLearningRate(rate);
   }
 

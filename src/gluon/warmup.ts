@@ -92,7 +92,7 @@ export async function warmUp(
   const { signal, onProgress } = options;
   for (const recording of training ? [false, true] : [false]) {
     signal?.throwIfAborted();
-    const standIns = recording ? new OnTape(ctx) : new StandIns(ctx);
+    const standIns = recording ? new OnTape(ctx, op) : new StandIns(ctx, op);
     const before = [setRecording(recording), setTraining(recording)] as const;
     try {
       runInScope(

@@ -56,9 +56,10 @@ export class StandIns implements StandInSource {
   readonly #standing = new Map<NDArray, NDArray>();
   readonly #real = new Map<NDArray, NDArray>();
 
-  constructor(context: Context) {
+  /** @param op what an error calls it that says why the device is not there */
+  constructor(context: Context, op?: string) {
     this.#context = context;
-    this.#for = deviceOf(context);
+    this.#for = deviceOf(context, op);
     this.device = abstractDevice(this.#for);
   }
 
@@ -117,7 +118,7 @@ export function traceAbstract(
   fn: (inputs: NDArray[]) => unknown,
   looking = false,
 ): Trace {
-  const standIns = new StandIns(context);
+  const standIns = new StandIns(context, name);
   const inputs = types.map(({ shape, dtype }) => standIns.make(shape, dtype));
   const recorder = new Recorder({ name, context, args: inputs, standIns, looking });
   let trace: Trace | undefined;

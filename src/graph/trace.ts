@@ -304,10 +304,14 @@ export class Recorder implements Tracer {
   }
 
   reading(op: string, advice = this.#options.advice): void {
+    this.passing(op, 'values to be read', advice);
+  }
+
+  passing(op: string, what: string, advice: string | undefined): void {
     if (this.#abandoned || this.#options.looking === true) return;
     if (this.#abandon(op)) return;
     this.#refused = new ArgumentError(
-      `expected no values to be read inside a call that is compiled, received ${op}: later calls are replayed and would not come by. ` +
+      `expected no ${what} inside a call that is compiled, received ${op}: later calls are replayed and would not come by. ` +
         (advice ?? 'Read what the call returns, after it; or call hybridize(false).'),
       { op: this.#name },
     );

@@ -16,6 +16,7 @@ import {
   shuffleOrder,
 } from '../ops/creation.ts';
 import { take } from '../ops/indexing.ts';
+import { slots } from '../ops/invoke.ts';
 
 /** What a draw may name besides its positional arguments. */
 export interface RandomOptions extends ArrayOptions {
@@ -132,5 +133,6 @@ export function seed(state: number): void {
     throw new ArgumentError(`expected an integer seed, received ${String(state)}. Write random.seed(42).`, {
       op: 'random.seed',
     });
-  seedDevices(state);
+  slots.trace?.passing('random.seed', 'generator to begin anew', 'Call it before.');
+  if (slots.standIn === null) seedDevices(state);
 }

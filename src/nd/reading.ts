@@ -48,6 +48,19 @@ export function checkReading(op: string, advice?: string): void {
   slots.trace?.reading(op, advice);
 }
 
+/**
+ * The same for what is async: whether the read is refused. The call that is being compiled throws by itself then; a Promise that rejects besides would be nobody's,
+ * which ends a program in Node.
+ */
+export function isRefused(op: string): boolean {
+  try {
+    checkReading(op);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 async function read(x: NDArray, op: string): Promise<TypedArray> {
   const { device, dtype } = bodyOf(x, op);
   const [buffer] = await device.read([requestOf(x, op)]);

@@ -78,6 +78,8 @@ export interface Tracer extends Listener {
   updated(update: Updated): void;
   /** Values are about to be read on the host, or to leave for another device: may throw, with what to do instead. */
   reading(op: string, advice?: string): void;
+  /** What only the call that is recorded would do is about to happen: as `reading`. `what` completes “expected no …”. */
+  passing(op: string, what: string, advice: string | undefined): void;
   /** An array was made from host bytes. */
   constant(array: NDArray, bytes: ArrayBufferView): void;
   /** A block begins to run, or goes on: gives the one that ran before. */

@@ -61,10 +61,3 @@ export function marginsOf(
 export function isDepthwise(g: ConvGeometry): boolean {
   return g.groups > 1 && g.groups === g.C;
 }
-
-/** Whether the compiled kernels have it, in float32: over two axes; the data's gradient with one output to a channel and no more padding than the taps reach. */
-export function isCompiledDepthwise(form: ProductKernel['form'], g: ConvGeometry): boolean {
-  const flat = g.i[0] === 1 && g.o[0] === 1 && g.k[0] === 1;
-  const reached = (a: 1 | 2): boolean => g.p[a] <= (g.k[a] - 1) * g.d[a];
-  return flat && (form !== 'convGradData' || (g.O === g.groups && reached(1) && reached(2)));
-}
