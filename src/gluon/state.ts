@@ -8,6 +8,7 @@ import type { ParameterDict } from './parameterDict.ts';
 export interface AnyBlock {
   forward(...inputs: never[]): unknown;
   inferShape(...inputs: never[]): void;
+  /** @internal Stripped from the published types, here as on Block: what users pass has no such member there. */
   fileName(field: string): string;
 }
 
