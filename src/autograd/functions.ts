@@ -4,7 +4,7 @@ import { sameShape } from '../core/shape.ts';
 import { add, div, equal, mul, sub } from '../ops/binary.ts';
 import { gatherNd, pick, take, takeAlongAxis } from '../ops/indexing.ts';
 import { concat } from '../ops/joins.ts';
-import { astype, broadcastTo, transpose } from '../ops/moves.ts';
+import { astype, broadcastToExact, transpose } from '../ops/moves.ts';
 import type { GradFunctions } from '../ops/op.ts';
 import { cumsum } from '../ops/ordering.ts';
 import { matmul } from '../ops/product.ts';
@@ -35,7 +35,7 @@ export const plainFunctions: Omit<GradFunctions, 'through'> = {
   sum: (x, axes) => (axes.length === 0 ? x : sum(x, axes, { keepdims: true })),
   prod: (x, axes) => (axes.length === 0 ? x : prod(x, axes, { keepdims: true })),
   sumTo,
-  broadcastTo: (x, shape) => (sameShape(x.shape, shape) ? x : broadcastTo(x, shape)),
+  broadcastTo: (x, shape) => (sameShape(x.shape, shape) ? x : broadcastToExact(x, shape)),
   reshape: (x, shape) => (sameShape(x.shape, shape) ? x : reshape(x, shape)),
   transpose: (x, axes) => transpose(x, axes),
   astype: (x, dtype) => astype(x, dtype),

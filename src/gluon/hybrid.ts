@@ -169,14 +169,16 @@ export class Programs implements CompiledCalls {
   #look(changed: string | null): void {
     const [before, now] = [this.#snapshot, new Snapshot(this.#state)];
     this.#snapshot = now;
-    if (before === null || changed === null || now.sameTree(before)) return;
+    // what runs eagerly may do with arrays on its fields what it likes
+    if (before === null || changed === null || now.sameTree(before, this.#refused === null)) return;
+    if (this.#wasted >= MOST_WASTED) return;
     if (this.#entries.length > 0)
       this.#wasted = this.#entries.some(({ runs }) => runs > 0) ? 0 : this.#wasted + 1;
     this.#refused = null;
     this.#drop(() => changed);
     if (this.#wasted >= MOST_WASTED)
       this.#refuse(
-        `${changed} before every call. Give what changes as an argument, or call hybridize() again`,
+        `${changed} before every call. Give what changes as an argument, or call hybridize() when it stays`,
       );
   }
 
@@ -270,7 +272,7 @@ export class Programs implements CompiledCalls {
       return CachedCall.refusal(trace) ?? new CachedCall(trace, options);
     } catch (error) {
       if (!(error instanceof GluonError)) throw error;
-      return `compiling it failed: ${error.message}`;
+      return `compiling it failed: ${error.message.replace(/\.$/, '')}`;
     }
   }
 

@@ -75,8 +75,9 @@ export class Snapshot {
     return null;
   }
 
-  /** Whether another look found the same children and parameters in the same places. */
-  sameTree(other: Snapshot): boolean {
+  /** Whether another look found the same children and parameters in the same places; and the same arrays, where `arrays` says so. */
+  sameTree(other: Snapshot, arrays: boolean): boolean {
+    const seen = (value: unknown): unknown => (!arrays && value instanceof NDArray ? null : (value ?? null));
     const [a, b] = [this.#held, other.#held];
     return (
       a.length === b.length &&
@@ -84,7 +85,7 @@ export class Snapshot {
       this.states.every((state, i) => state === other.states[i]) &&
       a.every(({ owner, field, value }, i) => {
         const held = b[i] as Held;
-        return held.owner === owner && held.field === field && held.value === value;
+        return held.owner === owner && held.field === field && seen(held.value) === seen(value);
       })
     );
   }

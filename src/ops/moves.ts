@@ -162,6 +162,11 @@ export function broadcastTo(
   });
 }
 
+/** Repeats until this very shape is reached, in which 0 is an extent. Copies. */
+export function broadcastToExact(x: NDArray, shape: readonly number[]): NDArray {
+  return invoke(broadcastOp, [x], { shape: asShape(shape) });
+}
+
 /** Repeats until the other array's shape is reached. Copies. */
 export function broadcastLike(x: NDArray, other: NDArray): NDArray {
   return invoke(broadcastOp, [x], { shape: bodyOf(other, 'broadcastLike').shape });

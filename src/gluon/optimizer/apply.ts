@@ -41,7 +41,7 @@ export function checkUpdate(op: string, { weight, grad, states }: UpdateItem): v
       );
     if (device !== body.device)
       throw new ContextError(
-        `expected a gradient and state on ${weight.context} as the weight, received ${other.context}. After moving the net, make a new Trainer, or await trainer.saveStates() before and loadStates() after.`,
+        `expected a gradient and state on ${weight.context} as the weight, received ${other.context}${other.context === weight.context ? ' from before it was lost or closed' : ''}. After moving the net, make a new Trainer, or await trainer.saveStates() before and loadStates() after.`,
         { op },
       );
   }

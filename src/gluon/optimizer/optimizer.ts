@@ -217,15 +217,11 @@ export abstract class Optimizer {
     const clip = this.clipGradient ?? 0;
     const known: { lr: number; wd: number; t: number; list: readonly number[] }[] = [];
     return of.map(({ index, multipliers = ONES }) => {
-      const numbers = {
-        lr: lr * multipliers.lrMult,
-        wd: wd * multipliers.wdMult,
-        rescale,
-        clip,
-        t: this.#counts.get(index) ?? this.#begin,
-      };
-      const same = known.find((k) => k.lr === numbers.lr && k.wd === numbers.wd && k.t === numbers.t);
+      const [rate, decay] = [lr * multipliers.lrMult, wd * multipliers.wdMult];
+      const t = this.#counts.get(index) ?? this.#begin;
+      const same = known.find((k) => k.lr === rate && k.wd === decay && k.t === t);
       if (same !== undefined) return same.list;
+      const numbers = { lr: rate, wd: decay, rescale, clip, t };
       const values = this.scalarsOf(numbers);
       const list = rule.scalars.map((name) => values[name] as number);
       known.push({ ...numbers, list });
