@@ -7,19 +7,10 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import * as webgluon from 'webgluon';
 import { create, globals } from 'webgpu';
+import { lenet, resnet8, resnet18 } from './nets.mjs';
 import { distance, reference, TOLERANCE } from './reference.mjs';
 import { summary, text } from './report.mjs';
-import {
-  conv,
-  EPSILON,
-  inputsOf,
-  lenetBatch,
-  lenetParameters,
-  matmul,
-  rows,
-  sampled,
-  TRAINING,
-} from './works.mjs';
+import { conv, EPSILON, forward, inputsOf, matmul, rows, sampled, TRAINING, train } from './works.mjs';
 
 const { values: given } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, json: { type: 'string' }, only: { type: 'string' } },
@@ -32,7 +23,7 @@ const entryPoint = create(['enable-dawn-features=vulkan_enable_f16_on_nvidia']);
 if (globalThis.navigator === undefined) globalThis.navigator = {};
 Object.defineProperty(globalThis.navigator, 'gpu', { value: entryPoint, configurable: true });
 
-const { autograd, gluon, nd, nn, openGpu } = webgluon;
+const { autograd, gluon, nd, openGpu } = webgluon;
 const ctx = await openGpu({ allowSoftware: true, powerPreference: 'high-performance' });
 const { info } = await entryPoint.requestAdapter({ powerPreference: 'high-performance' });
 const adapter = [info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(' ');
@@ -175,34 +166,24 @@ async function baselines() {
   device.destroy();
 }
 
-function lenet() {
-  const net = new (nn.HybridSequential ?? nn.Sequential)();
-  net.add(
-    new nn.Conv2D(6, 5, { activation: 'relu', inChannels: 1 }),
-    new nn.MaxPool2D(2, 2),
-    new nn.Conv2D(16, 3, { activation: 'relu', inChannels: 6 }),
-    new nn.MaxPool2D(2, 2),
-    new nn.Flatten(),
-    new nn.Dense(120, { activation: 'relu', inUnits: 400 }),
-    new nn.Dense(84, { activation: 'relu', inUnits: 120 }),
-    new nn.Dense(10, { inUnits: 84 }),
-  );
-  net.initialize({ ctx });
-  const values = lenetParameters();
-  [...net.collectParams().values()].forEach((p, i) => {
-    p.setData(nd.array(values[i].data, { ctx, shape: values[i].shape }));
-  });
-  return net;
+/** Training steps on batches that take turns; compared with the reference. */
+async function training(name, work, compiled) {
+  const { batches, parameters } = inputsOf(work);
+  const net = work.net === 'lenet' ? lenet(ctx, parameters) : resnet8(ctx, parameters);
+  const data = batches.map(({ x, labels }) => [
+    nd.array(x.data, { ctx, shape: x.shape }),
+    nd.array(labels, { ctx, dtype: 'int32' }),
+  ]);
+  const { ms, losses } = await steps(net, data, compiled, TRAINING.rate, work.checked);
+  const error = distance(losses, reference(work));
+  add(name, 'steps/s', ms, 1000 / ms.median, { error, wrong: !(error <= TOLERANCE) });
 }
 
-async function training(name, batch, compiled) {
-  const net = lenet();
+/** The first losses, and what a step takes. */
+async function steps(net, data, compiled, learningRate, checked) {
   const lossFn = new gluon.loss.SoftmaxCrossEntropyLoss();
-  const trainer = new gluon.Trainer(net.collectParams(), 'sgd', { learningRate: TRAINING.rate });
-  const data = Array.from({ length: TRAINING.batches }, (_, i) => {
-    const { x, labels } = lenetBatch(batch, i);
-    return [nd.array(x, { ctx, shape: [batch, 1, 28, 28] }), nd.array(labels, { ctx, dtype: 'int32' })];
-  });
+  const trainer = new gluon.Trainer(net.collectParams(), 'sgd', { learningRate });
+  const batch = data[0][0].shape[0];
   const plain = (x, y) => {
     const loss = autograd.record(() => lossFn(net(x), y));
     loss.backward();
@@ -211,20 +192,35 @@ async function training(name, batch, compiled) {
   };
   const step = compiled ? gluon.compileStep(plain) : plain;
   const losses = [];
-  for (let i = 0; i < TRAINING.checked; i++) {
+  for (let i = 0; i < checked; i++) {
     const loss = step(...data[i % data.length]);
     const values = await loss.data();
     losses.push(values.reduce((a, b) => a + b, 0) / batch);
     loss.dispose();
   }
-  const expected = reference({
-    kind: 'train',
-    batch,
-  });
-  const error = distance(losses, expected);
   const ms = await time((i) => step(...data[i % data.length]).dispose(), waitAll);
-  add(name, 'steps/s', ms, 1000 / ms.median, { error, wrong: !(error <= TOLERANCE) });
   for (const array of data.flat()) array.dispose();
+  net.dispose();
+  return { ms, losses };
+}
+
+/** Forwards one after the other, waited for at the end. */
+async function forwards(name, work, compiled) {
+  const { x, parameters } = inputsOf(work);
+  const net = work.net === 'lenet' ? lenet(ctx, parameters) : resnet8(ctx, parameters);
+  if (compiled) net.hybridize({ staticAlloc: true, staticShape: true });
+  const input = nd.array(x.data, { ctx, shape: x.shape });
+  let values;
+  for (let i = 0; i < 3; i++) values = await net(input).data();
+  const wanted = reference(work);
+  const error = distance(
+    sampled(values.length).map((i) => values[i]),
+    wanted,
+  );
+  const ms = await time(() => net(input).dispose(), waitAll);
+  add(name, 'ms', ms, ms.median, { error, wrong: !(error <= TOLERANCE) });
+  input.dispose();
+  net.dispose();
 }
 
 /** Forward and both gradients of a convolution. */
@@ -242,15 +238,26 @@ async function convTraining(name, work) {
   for (const array of [a, b]) array.dispose();
 }
 
-/** A model of the zoo, where there is one. */
-async function model(label, name, batch) {
-  const net = gluon.modelZoo.vision.getModel(name, { classes: 1000 });
-  net.initialize({ ctx });
-  net.hybridize({ staticAlloc: true, staticShape: true });
+/** ResNet-18 on random pictures: forward, or training with losses that must be finite. */
+async function large(name, batch, trains) {
+  const net = resnet18(ctx);
   const x = nd.random.uniform(0, 1, [batch, 3, 224, 224], { ctx });
+  if (trains) {
+    const labels = nd.array(
+      Int32Array.from({ length: batch }, (_, i) => i),
+      { ctx, dtype: 'int32' },
+    );
+    const { ms, losses } = await steps(net, [[x, labels]], true, 0.01, 3);
+    const wrong = !losses.every((loss) => Number.isFinite(loss) && loss > 0);
+    add(name, 'ms', ms, ms.median, { wrong });
+    return;
+  }
+  net.hybridize({ staticAlloc: true, staticShape: true });
+  for (let i = 0; i < 3; i++) net(x).dispose();
   const ms = await time(() => net(x).dispose(), waitAll);
-  add(label, 'ms', ms, ms.median);
+  add(name, 'ms', ms, ms.median);
   x.dispose();
+  net.dispose();
 }
 
 /** Host time of one eager call on 16 elements. */
@@ -325,14 +332,23 @@ const bands = [
 for (const [work, call] of bands) await measure(work, call, gigabytes);
 
 for (const compiled of [false, true]) {
-  const name = `LeNet training step, batch 64, ${compiled ? 'compiled' : 'eager'}`;
-  if (!compiled || gluon.compileStep !== undefined) await part(name, () => training(name, 64, compiled));
+  const how = compiled ? 'compiled' : 'eager';
+  const trained = [train('lenet', 64), ...(quick ? [] : [train('resnet', 16)])];
+  for (const work of trained)
+    await part(`${work.name}, ${how}`, () => training(`${work.name}, ${how}`, work, compiled));
+  for (const many of quick ? [1] : [1, 64, 1024]) {
+    const name = `LeNet forward, batch ${many}, ${how}`;
+    await part(name, () => forwards(name, forward('lenet', many), compiled));
+  }
 }
-if (!quick && gluon.modelZoo?.vision !== undefined)
+if (!quick) {
   for (const many of [1, 64]) {
     const name = `ResNet-18 forward, batch ${many}`;
-    await part(name, () => model(name, 'resnet18_v1', many));
+    await part(name, () => large(name, many, false));
   }
+  const name = 'ResNet-18 training step, batch 32';
+  await part(name, () => large(name, 32, true));
+}
 await part('JavaScript of one eager add', perOperation);
 
 process.stdout.write(`\n| ${adapter} | | |\n|---|---|---|\n`);

@@ -89,6 +89,7 @@ export async function openChromium({ realGpu }) {
           page.on('pageerror', reject);
           page.on('crash', () => reject(new Error('the page crashed')));
         });
+        failed.catch(() => undefined);
         page.on('response', (response) => {
           if (response.ok() && response.url().startsWith(base)) loaded.add(response.url());
         });
@@ -96,7 +97,6 @@ export async function openChromium({ realGpu }) {
         const options = { timeout: 60_000 };
         const done = page.waitForFunction(() => globalThis.started?.ms, undefined, options);
         done.catch(() => undefined);
-        failed.catch(() => undefined);
         const ms = await (await Promise.race([done, failed])).jsonValue();
         return { ms, loaded: [...loaded] };
       } finally {

@@ -124,13 +124,47 @@ def lenet():
         nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)).to(device)
 
 
-def training():
-    batch = 64
-    data = [(torch.rand(batch, 1, 28, 28, device=device), torch.randint(0, 10, (batch,), device=device)) for _ in range(4)]
+class BasicBlock(nn.Module):
+    def __init__(self, before, channels, stride):
+        super().__init__()
+        self.first = unit(before, channels, 3, stride)
+        self.second = unit(channels, channels, 3, 1)
+        self.shortcut = nn.Identity() if stride == 1 else unit(before, channels, 1, stride)
+
+    def forward(self, x):
+        return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
+
+
+def unit(before, channels, kernel, stride):
+    return nn.Sequential(nn.Conv2d(before, channels, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(channels))
+
+
+def resnet(stem, stages, blocks, classes):
+    layers, before = [*stem], stages[0]
+    for channels in stages:
+        for i in range(blocks):
+            layers.append(BasicBlock(before, channels, 1 if i > 0 or channels == stages[0] else 2))
+            before = channels
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, classes)).to(device)
+
+
+def resnet8():
+    return resnet([unit(3, 16, 3, 1), nn.ReLU()], [16, 32, 64], 1, 10)
+
+
+def resnet18():
+    return resnet([unit(3, 64, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1)], [64, 128, 256, 512], 2, 1000)
+
+
+def training(label, make, batch, shape, classes=10, unit='steps/s'):
+    """A training step: eager, compiled (torch.compile) and as a CUDA graph."""
+    if args.only not in label:
+        return
+    data = [(torch.rand(batch, *shape, device=device), torch.randint(0, classes, (batch,), device=device)) for _ in range(4)]
 
     def stepper(compiled):
-        net = lenet()
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+        net = make()
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
         forward = torch.compile(net) if compiled else net
 
         def step(x, y):
@@ -144,10 +178,8 @@ def training():
 
     def report(kind, call):
         seconds = timed(call)
-        add(f'LeNet training step, batch {batch}, {kind}', 'steps/s', seconds, 1 / seconds)
+        add(f'{label}, {kind}', unit, seconds, 1 / seconds if unit == 'steps/s' else seconds * 1e3)
 
-    if args.only not in f'LeNet training step, batch {batch}':
-        return
     step = stepper(False)
     report('eager', lambda i: step(*data[i % 4]))
     if args.quick:
@@ -178,20 +210,26 @@ def training():
         report('CUDA graph', replay)
 
 
-def models():
-    try:
-        from torchvision.models import resnet18
-    except ImportError:
-        print('no torchvision: no ResNet-18')
-        return
-    net = resnet18().eval().to(device)
-    for batch in (1, 64):
-        name = f'ResNet-18 forward, batch {batch}'
-        if args.only in name:
-            x = torch.rand(batch, 3, 224, 224, device=device)
-            with torch.no_grad():
-                seconds = timed(lambda _: net(x))
-            add(name, 'ms', seconds, seconds * 1e3)
+def forward(label, make, batch, shape, suffix=', eager'):
+    if args.only in label:
+        net = make().eval()
+        x = torch.rand(batch, *shape, device=device)
+        with torch.no_grad():
+            seconds = timed(lambda _: net(x))
+        add(f'{label}{suffix}', 'ms', seconds, seconds * 1e3)
+
+
+def nets():
+    digits, cifar, pictures = (1, 28, 28), (3, 32, 32), (3, 224, 224)
+    training('LeNet training step, batch 64', lenet, 64, digits)
+    if not args.quick:
+        training('ResNet-8 training step, batch 16', resnet8, 16, cifar)
+    for batch in [1] if args.quick else [1, 64, 1024]:
+        forward(f'LeNet forward, batch {batch}', lenet, batch, digits)
+    if not args.quick:
+        for batch in (1, 64):
+            forward(f'ResNet-18 forward, batch {batch}', resnet18, batch, pictures, '')
+        training('ResNet-18 training step, batch 32', resnet18, 32, pictures, 1000, 'ms')
 
 
 def copy():
@@ -202,7 +240,7 @@ def copy():
         add('copy', 'GB/s', seconds, 2 * size / seconds / 1e9)
 
 
-for part in (copy, products, layers, bands, training, *([] if args.quick else [models])):
+for part in (copy, products, layers, bands, nets):
     part()
 name = torch.cuda.get_device_name(device) if cuda else 'cpu'
 print(f'\n| PyTorch {torch.__version__}, {name}{", TF32" if args.tf32 else ""} | |\n|---|---|')

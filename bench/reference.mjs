@@ -1,5 +1,8 @@
 // What every contender has to compute, element by element in float64 and as plainly as can be. No speed, no library.
-import { EPSILON, inputsOf, LENET, sampled, TRAINING } from './works.mjs';
+
+import { LENET } from './lenet.mjs';
+import { resnetLogits, resnetLosses } from './resnetReference.mjs';
+import { EPSILON, inputsOf, sampled, TRAINING } from './works.mjs';
 
 const sizeOf = (shape) => shape.reduce((a, b) => a * b, 1);
 
@@ -10,13 +13,12 @@ const sizeOf = (shape) => shape.reduce((a, b) => a * b, 1);
 export function reference(work) {
   if (work.kind === 'op') return undefined;
   const inputs = inputsOf(work);
-  if (work.kind === 'train') return trainingLosses(inputs);
-  if (work.kind === 'lenet') {
-    const out = lenetForward(
-      inputs.x.data,
-      work.batch,
-      inputs.parameters.map((p) => Float64Array.from(p.data)),
-    ).at(-1);
+  if (work.kind === 'train')
+    return work.net === 'lenet'
+      ? trainingLosses(inputs, work.checked)
+      : resnetLosses(inputs, work.checked, TRAINING.rate);
+  if (work.kind === 'forward') {
+    const out = work.net === 'lenet' ? lenetLogits(inputs, work.batch) : resnetLogits(inputs);
     return sampled(out.length).map((i) => out[i]);
   }
   const { size, at } = ELEMENT[work.kind](work, inputs);
@@ -24,6 +26,28 @@ export function reference(work) {
 }
 
 const ELEMENT = {
+  batched({ count, m, n, k }, { a, b }) {
+    const at = (index) => {
+      const [row, column] = [Math.floor(index / n), index % n];
+      const from = Math.floor(row / m) * k * n;
+      let sum = 0;
+      for (let i = 0; i < k; i++) sum += a.data[row * k + i] * b.data[from + i * n + column];
+      return sum;
+    };
+    return { size: count * m * n, at };
+  },
+  gradient(work, { x, w, dy }) {
+    return work.of === 'data' ? dataGradient(work, w.data, dy.data) : weightGradient(work, x.data, dy.data);
+  },
+  replay({ calls }, { x, w }) {
+    let y = Float64Array.from(x.data);
+    for (let i = 0; i < calls; i++)
+      y = y.map((_, at) => {
+        const row = at - (at % 4);
+        return [0, 1, 2, 3].reduce((sum, k) => sum + y[row + k] * w.data[4 * k + (at % 4)], 0);
+      });
+    return { size: 16, at: (i) => y[i] };
+  },
   matmul({ m, n, k }, { a, b }) {
     const at = (index) => {
       const [row, column] = [Math.floor(index / n), index % n];
@@ -79,6 +103,52 @@ const ELEMENT = {
     return { size, at };
   },
 };
+
+/** Gradient by the input of a convolution, for a gradient `dy` of its output. */
+function dataGradient({ batch, inputs, channels, size, kernel, stride, pad, depthwise, out }, w, dy) {
+  const deep = depthwise ? 1 : inputs;
+  const at = (index) => {
+    const column = index % size;
+    const row = Math.floor(index / size) % size;
+    const input = Math.floor(index / (size * size)) % inputs;
+    const image = Math.floor(index / (size * size * inputs));
+    let sum = 0;
+    for (let o = depthwise ? input : 0; o < (depthwise ? input + 1 : channels); o++)
+      for (let u = 0; u < kernel; u++)
+        for (let v = 0; v < kernel; v++) {
+          const [i, j] = [(row + pad - u) / stride, (column + pad - v) / stride];
+          if (!Number.isInteger(i) || !Number.isInteger(j) || i < 0 || j < 0 || i >= out || j >= out)
+            continue;
+          sum +=
+            dy[((image * channels + o) * out + i) * out + j] *
+            w[((o * deep + (depthwise ? 0 : input)) * kernel + u) * kernel + v];
+        }
+    return sum;
+  };
+  return { size: batch * inputs * size * size, at };
+}
+
+/** Gradient by the weights. */
+function weightGradient({ batch, inputs, channels, size, kernel, stride, pad, depthwise, out }, x, dy) {
+  const deep = depthwise ? 1 : inputs;
+  const at = (index) => {
+    const v = index % kernel;
+    const u = Math.floor(index / kernel) % kernel;
+    const c = Math.floor(index / kernel ** 2) % deep;
+    const o = Math.floor(index / (kernel ** 2 * deep));
+    let sum = 0;
+    for (let n = 0; n < batch; n++)
+      for (let i = 0; i < out; i++)
+        for (let j = 0; j < out; j++) {
+          const [h, k] = [i * stride + u - pad, j * stride + v - pad];
+          if (h < 0 || h >= size || k < 0 || k >= size) continue;
+          const plane = n * inputs + (depthwise ? o : c);
+          sum += dy[((n * channels + o) * out + i) * out + j] * x[(plane * size + h) * size + k];
+        }
+    return sum;
+  };
+  return { size: channels * deep * kernel ** 2, at };
+}
 
 /** Valid convolution, bias, relu. */
 function convRelu(x, batch, inputs, size, w, b, channels, kernel) {
@@ -142,6 +212,13 @@ function lenetForward(x, batch, p) {
   return [c1, i1, p1, c2, i2, p2, h1, h2, dense(h2, batch, p[8], p[9], false)];
 }
 
+const lenetLogits = ({ x, parameters }, batch) =>
+  lenetForward(
+    x.data,
+    batch,
+    parameters.map((p) => Float64Array.from(p.data)),
+  ).at(-1);
+
 /** Gradients of a dense layer, added to gw and gb; returns the gradient by x, zero where x is (the relu below it). */
 function denseBack(dy, x, batch, w, gw, gb) {
   const [units, inputs] = [gb.length, x.length / batch];
@@ -181,11 +258,12 @@ function convBack(dy, y, x, batch, inputs, size, w, channels, kernel, gw, gb, dx
 }
 
 /** Mean cross-entropy before each of the first steps of plain stochastic gradient descent. */
-function trainingLosses({ batches, parameters }) {
+function trainingLosses({ batches, parameters }, steps) {
   const p = parameters.map((q) => Float64Array.from(q.data));
   const losses = [];
-  for (let step = 0; step < TRAINING.checked; step++) {
-    const { x, labels } = batches[step % batches.length];
+  for (let step = 0; step < steps; step++) {
+    const { x: pictures, labels } = batches[step % batches.length];
+    const x = pictures.data;
     const batch = labels.length;
     const [c1, i1, p1, c2, i2, p2, h1, h2, logits] = lenetForward(x, batch, p);
     const g = LENET.map((shape) => new Float64Array(sizeOf(shape)));

@@ -22,13 +22,19 @@ export function text(value) {
 }
 
 const GROUPS = {
-  training: 'LeNet training step (forward, loss, backward, sgd), ms',
+  training: 'training step (forward, loss, backward, sgd), ms',
   lenet: 'LeNet forward with its values read, ms',
+  resnet: 'ResNet-8 forward with its values read, ms',
   matmul: 'Matrix product, GFLOP/s',
   conv: 'Convolution, GFLOP/s',
+  gradients: 'Gradients of convolutions, GFLOP/s',
   rows: 'Elementwise and rows of 1024, ms',
   ops: 'JavaScript per eager operation on 16 elements, µs (on a GPU: until the last submit)',
+  replay: 'JavaScript of a replayed program, µs per dispatch (on a GPU: encoding, without the submit)',
 };
+
+/** Shown as work per second. */
+const RATES = new Set(['matmul', 'conv', 'gradients']);
 
 function cell(work, result) {
   if (result === undefined) return '';
@@ -36,7 +42,7 @@ function cell(work, result) {
   if (result.error !== undefined) return 'failed';
   if (result.wrong) return 'wrong numbers';
   const { median, low, high } = result.summary;
-  if (work.group === 'matmul' || work.group === 'conv') {
+  if (RATES.has(work.group)) {
     const rate = (ms) => text(work.flops / ms / 1e6);
     return `**${rate(median)}** (${rate(high)} … ${rate(low)})`;
   }

@@ -1,74 +1,41 @@
 // What is measured, and on which numbers: shared by the pages, by Node and by the reference, so it needs nothing but JavaScript.
-
-/** Uniform float32 values in [low, high): mulberry32, the same everywhere. Random data, never zeros: zeros flatter kernels and hide wrong ones. */
-export function numbers(seed, size, low = -1, high = 1) {
-  const out = new Float32Array(size);
-  let a = seed >>> 0;
-  for (let i = 0; i < size; i++) {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    out[i] = low + ((high - low) * ((t ^ (t >>> 14)) >>> 0)) / 4294967296;
-  }
-  return out;
-}
+import { LENET_MACS, LENET_STEM_MACS, lenetBatch, lenetParameters } from './lenet.mjs';
+import { numbers } from './numbers.mjs';
+import { RESNET_MACS, RESNET_STEM_MACS, resnetBatch, resnetParameters } from './resnet.mjs';
 
 const product = (shape) => shape.reduce((a, b) => a * b, 1);
 
-/** The crash course's LeNet: shapes of its parameters in Gluon's order (NCHW; dense weights are (units, inputs)). */
-export const LENET = [
-  [6, 1, 5, 5],
-  [6],
-  [16, 6, 3, 3],
-  [16],
-  [120, 400],
-  [120],
-  [84, 120],
-  [84],
-  [10, 84],
-  [10],
-];
-
-/** Weights within ±√(3 / fan-in), biases within ±0.05. */
-export function lenetParameters() {
-  return LENET.map((shape, i) => {
-    const size = product(shape);
-    const bound = shape.length > 1 ? Math.sqrt(3 / (size / shape[0])) : 0.05;
-    return { shape, data: numbers(100 + i, size, -bound, bound) };
-  });
-}
-
-/** One batch of pictures in [0, 1) and labels 0 … 9. */
-export function lenetBatch(batch, seed) {
-  const labels = Int32Array.from(numbers(2000 + seed, batch, 0, 10), Math.floor);
-  return { x: numbers(1000 + seed, batch * 784, 0, 1), labels };
-}
-
 /** Training: batches that take turns, the rate, and how many losses are compared at the start. */
-export const TRAINING = { batches: 4, rate: 0.05, checked: 6 };
+export const TRAINING = { batches: 4, rate: 0.05 };
 
-/** Multiply-adds of LeNet's forward for one picture: 24²·6·25 + 10²·16·54 + 400·120 + 120·84 + 84·10. */
-const LENET_MACS = 86400 + 86400 + 48000 + 10080 + 840;
+const NETS = {
+  lenet: { name: 'LeNet', macs: LENET_MACS, stem: LENET_STEM_MACS, checked: 6 },
+  resnet: { name: 'ResNet-8', macs: RESNET_MACS, stem: RESNET_STEM_MACS, checked: 3 },
+};
 
-export const train = (batch) => ({
+/** Forward, loss, backward, sgd: a step of training; `checked` losses of the first steps are compared. */
+export const train = (net, batch) => ({
   group: 'training',
-  id: `train-${batch}`,
+  id: net === 'lenet' ? `train-${batch}` : `train-${net}-${batch}`,
   kind: 'train',
-  name: `LeNet training step, batch ${batch}`,
+  name: `${NETS[net].name} training step, batch ${batch}`,
+  net,
   batch,
+  checked: NETS[net].checked,
   // forward, gradient by weight, gradient by data (the first layer needs none)
-  flops: 2 * batch * (3 * LENET_MACS - 86400),
-  software: true,
+  flops: 2 * batch * (3 * NETS[net].macs - NETS[net].stem),
+  software: net === 'lenet',
 });
 
-const lenet = (batch) => ({
-  group: 'lenet',
-  id: `lenet-${batch}`,
-  kind: 'lenet',
-  name: `LeNet forward with its values read, batch ${batch}`,
+export const forward = (net, batch) => ({
+  group: net,
+  id: `${net}-${batch}`,
+  kind: 'forward',
+  name: `${NETS[net].name} forward with its values read, batch ${batch}`,
+  net,
   batch,
-  flops: 2 * batch * LENET_MACS,
-  software: batch <= 64,
+  flops: 2 * batch * NETS[net].macs,
+  software: net === 'lenet' && batch <= 64,
 });
 
 export const matmul = (m, n = m, k = m) => ({
@@ -82,20 +49,46 @@ export const matmul = (m, n = m, k = m) => ({
   flops: 2 * m * n * k,
 });
 
+/** `count` products of one size, one after the other in memory. */
+const batched = (count, m, n, k) => ({
+  group: 'matmul',
+  id: `batched-${count}x${m}x${k}x${n}`,
+  kind: 'batched',
+  name: `${count} × (${m}, ${k}) · (${k}, ${n})`,
+  ...{ count, m, n, k },
+  flops: 2 * count * m * n * k,
+});
+
+/** `of`: what is computed, the output or a gradient of the convolution: 'data' by its input, 'weight' by its kernels. */
 export const conv = (
   name,
   { batch, inputs, channels, size, kernel, stride = 1, pad = 0, depthwise = false },
+  of = 'output',
 ) => {
   const out = Math.floor((size + 2 * pad - kernel) / stride) + 1;
   return {
-    group: 'conv',
-    id: `conv-${kernel}x${kernel}-${inputs}-${channels}-${size}-s${stride}-b${batch}${depthwise ? '-dw' : ''}`,
-    kind: 'conv',
-    name,
-    ...{ batch, inputs, channels, size, kernel, stride, pad, depthwise, out },
+    group: of === 'output' ? 'conv' : 'gradients',
+    id: `${of === 'output' ? 'conv' : `conv-${of}`}-${kernel}x${kernel}-${inputs}-${channels}-${size}-s${stride}-b${batch}${depthwise ? '-dw' : ''}`,
+    kind: of === 'output' ? 'conv' : 'gradient',
+    name: of === 'output' ? name : `${name}, gradient by ${of}`,
+    ...{ of, batch, inputs, channels, size, kernel, stride, pad, depthwise, out },
     flops: 2 * batch * channels * out * out * kernel * kernel * (depthwise ? 1 : inputs),
   };
 };
+
+/** Layers of ResNet and MobileNet. */
+const LAYERS = [
+  ['conv 3×3, 64→64, 56×56, batch 4', { batch: 4, inputs: 64, channels: 64, size: 56, kernel: 3, pad: 1 }],
+  [
+    'conv 3×3 stride 2, 64→128, 56×56',
+    { batch: 1, inputs: 64, channels: 128, size: 56, kernel: 3, stride: 2, pad: 1 },
+  ],
+  ['conv 1×1, 96→24, 56×56', { batch: 1, inputs: 96, channels: 24, size: 56, kernel: 1 }],
+  [
+    'depthwise 3×3, 144, 56×56',
+    { batch: 1, inputs: 144, channels: 144, size: 56, kernel: 3, pad: 1, depthwise: true },
+  ],
+];
 
 const SIZES = { '1K': 2 ** 10, '1M': 2 ** 20, '4M': 2 ** 22 };
 
@@ -123,41 +116,27 @@ const op = (name, text, calls = 1) => ({
   software: true,
 });
 
+/** A compiled chain of products of 4×4 matrices, a dispatch each: what encoding it takes, per dispatch. */
+const replay = (calls) => ({
+  group: 'replay',
+  id: 'replay',
+  kind: 'replay',
+  name: `${calls} products of 4×4 matrices`,
+  calls,
+  software: true,
+});
+
 export const WORKS = [
-  train(64),
-  lenet(1),
-  lenet(4),
-  lenet(64),
-  lenet(256),
+  train('lenet', 64),
+  train('resnet', 16),
+  ...[1, 4, 64, 256].map((batch) => forward('lenet', batch)),
+  ...[1, 16].map((batch) => forward('resnet', batch)),
   ...[64, 128, 256, 512, 1024].map((n) => matmul(n)),
   matmul(16, 1024, 1024),
-  conv('conv 3×3, 64→64, 56×56, batch 4', {
-    batch: 4,
-    inputs: 64,
-    channels: 64,
-    size: 56,
-    kernel: 3,
-    pad: 1,
-  }),
-  conv('conv 3×3 stride 2, 64→128, 56×56', {
-    batch: 1,
-    inputs: 64,
-    channels: 128,
-    size: 56,
-    kernel: 3,
-    stride: 2,
-    pad: 1,
-  }),
-  conv('conv 1×1, 96→24, 56×56', { batch: 1, inputs: 96, channels: 24, size: 56, kernel: 1 }),
-  conv('depthwise 3×3, 144, 56×56', {
-    batch: 1,
-    inputs: 144,
-    channels: 144,
-    size: 56,
-    kernel: 3,
-    pad: 1,
-    depthwise: true,
-  }),
+  matmul(1, 1024, 1024),
+  batched(16, 128, 128, 64),
+  ...LAYERS.map((layer) => conv(...layer)),
+  ...LAYERS.flatMap((layer) => [conv(...layer, 'data'), conv(...layer, 'weight')]),
   ...rows('add', 'add', 3),
   ...rows('sigmoid', 'sigmoid', 2),
   ...rows('softmax', 'softmax', 2),
@@ -171,6 +150,7 @@ export const WORKS = [
   op('transpose', 'transpose 4×4'),
   op('reshape', 'reshape'),
   op('chain', 'chain of add, mul, relu, sub', 128),
+  replay(32),
 ];
 
 /** A short run keeps these. */
@@ -178,13 +158,17 @@ export const QUICK = new Set([
   'train-64',
   'lenet-1',
   'lenet-64',
+  'resnet-1',
   'matmul-256x256x256',
   'matmul-512x512x512',
   'conv-3x3-64-64-56-s1-b4',
+  'conv-data-1x1-96-24-56-s1-b1',
+  'conv-weight-1x1-96-24-56-s1-b1',
   'softmax-1M',
   'layerNorm-1M',
   'op-add',
   'op-chain',
+  'replay',
 ]);
 
 export const EPSILON = 1e-5;
@@ -200,13 +184,29 @@ export function inputsOf(work) {
         b: { shape: [work.k, work.n], data: numbers(2, work.k * work.n, -scale, scale) },
       };
     }
-    case 'conv': {
-      const { batch, inputs, channels, size, kernel, depthwise } = work;
-      const shape = [channels, depthwise ? 1 : inputs, kernel, kernel];
+    case 'batched': {
+      const { count, m, n, k } = work;
+      const scale = Math.sqrt(3 / k);
       return {
-        x: { shape: [batch, inputs, size, size], data: numbers(3, batch * inputs * size * size) },
-        w: { shape, data: numbers(4, product(shape)) },
+        a: { shape: [count, m, k], data: numbers(1, count * m * k) },
+        b: { shape: [count, k, n], data: numbers(2, count * k * n, -scale, scale) },
       };
+    }
+    case 'conv':
+    case 'gradient': {
+      const { batch, inputs, channels, size, kernel, depthwise, out } = work;
+      const shapes = {
+        x: [batch, inputs, size, size],
+        w: [channels, depthwise ? 1 : inputs, kernel, kernel],
+        dy: [batch, channels, out, out],
+      };
+      if (work.kind === 'conv') delete shapes.dy;
+      return Object.fromEntries(
+        Object.entries(shapes).map(([name, shape], i) => [
+          name,
+          { shape, data: numbers(3 + i, product(shape)) },
+        ]),
+      );
     }
     case 'add':
       return {
@@ -222,16 +222,30 @@ export function inputsOf(work) {
     case 'sigmoid':
     case 'softmax':
       return { x: { shape: work.shape, data: numbers(10, work.size, -6, 6) } };
-    case 'lenet':
+    case 'forward':
+      return work.net === 'lenet'
+        ? {
+            x: lenetBatch(work.batch, 0).x,
+            parameters: lenetParameters(),
+          }
+        : { x: resnetBatch(work.batch, 0).x, parameters: resnetParameters() };
+    case 'train': {
+      const [batchOf, parametersOf] =
+        work.net === 'lenet' ? [lenetBatch, lenetParameters] : [resnetBatch, resnetParameters];
       return {
-        x: { shape: [work.batch, 1, 28, 28], data: lenetBatch(work.batch, 0).x },
-        parameters: lenetParameters(),
+        batches: Array.from({ length: TRAINING.batches }, (_, i) => batchOf(work.batch, i)),
+        parameters: parametersOf(),
       };
-    case 'train':
+    }
+    case 'replay': {
+      // a turn by one radian in two planes: the chain's values stay of order 1
+      const [c, s] = [Math.cos(1), Math.sin(1)];
+      const turn = [c, s, 0, 0, -s, c, 0, 0, 0, 0, c, s, 0, 0, -s, c];
       return {
-        batches: Array.from({ length: TRAINING.batches }, (_, i) => lenetBatch(work.batch, i)),
-        parameters: lenetParameters(),
+        x: { shape: [4, 4], data: numbers(15, 16) },
+        w: { shape: [4, 4], data: Float32Array.from(turn) },
       };
+    }
     case 'op':
       return {
         a: { shape: [16], data: numbers(11, 16) },

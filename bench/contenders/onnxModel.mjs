@@ -1,4 +1,5 @@
 // The models onnxruntime-web is given, written by hand in ONNX's protobuf (onnx.proto: ModelProto and what it holds).
+import { resnet, UNITS } from '../resnet.mjs';
 import { EPSILON } from '../works.mjs';
 
 const FLOAT = 1;
@@ -104,6 +105,41 @@ export function lenetModel(batch, parameters) {
   });
 }
 
+/** The small ResNet; batch norms are folded into their convolutions by the session's optimizations. */
+export function resnetModel(batch, { units, dense }) {
+  const nodes = [];
+  const constants = { weight: dense.weight, bias: dense.bias };
+  const node = (operator, from, attributes) => {
+    const to = `t${nodes.length}`;
+    nodes.push([operator, from, to, attributes]);
+    return to;
+  };
+  const y = resnet('x', {
+    unit(x, i) {
+      const [, , kernel, stride] = UNITS[i];
+      const names = ['weight', 'gamma', 'beta', 'mean', 'variance'].map((name) => {
+        constants[`${name}${i}`] = units[i][name];
+        return `${name}${i}`;
+      });
+      const pad = kernel >> 1;
+      const attributes = {
+        kernel_shape: [kernel, kernel],
+        strides: [stride, stride],
+        pads: [pad, pad, pad, pad],
+      };
+      const z = node('Conv', [x, names[0]], attributes);
+      return node('BatchNormalization', [z, ...names.slice(1)], { epsilon: EPSILON });
+    },
+    relu: (x) => node('Relu', [x]),
+    add: (a, b) => node('Add', [a, b]),
+    head(x) {
+      const flat = node('Flatten', [node('GlobalAveragePool', [x])]);
+      return node('Gemm', [flat, 'weight', 'bias'], { transB: 1 });
+    },
+  });
+  return model({ nodes, constants, inputs: { x: [batch, 3, 32, 32] }, outputs: { [y]: [batch, 10] } });
+}
+
 /**
  * One operator, `repeat` times in a row: y ← op(y).
  * @param {object} work @param {object} inputs as `inputsOf` gives them
@@ -138,6 +174,30 @@ export function operatorModel(work, inputs, repeat = 1) {
         constants: { w: inputs.w },
         outputs: { y0: [batch, channels, out, out] },
         nodes: chain('Conv', ['w'], attributes),
+      });
+    }
+    case 'batched':
+      return model({
+        inputs: shapes,
+        outputs: { y0: [work.count, work.m, work.n] },
+        nodes: [['MatMul', ['a', 'b'], 'y0']],
+      });
+    case 'gradient': {
+      // the gradient by the input is what ConvTranspose computes; what the forward's stride left over at the border comes as output_padding
+      const { batch, inputs: outputs, size, kernel, stride, pad, depthwise, out } = work;
+      const rest = size - ((out - 1) * stride + kernel - 2 * pad);
+      const attributes = {
+        kernel_shape: [kernel, kernel],
+        strides: [stride, stride],
+        pads: [pad, pad, pad, pad],
+        output_padding: [rest, rest],
+        group: depthwise ? outputs : 1,
+      };
+      return model({
+        inputs: { dy: shapes.dy },
+        constants: { w: inputs.w },
+        outputs: { y0: [batch, outputs, size, size] },
+        nodes: [['ConvTranspose', ['dy', 'w'], 'y0', attributes]],
       });
     }
     case 'add':

@@ -1,7 +1,7 @@
 // onnxruntime-web as its guides use it: a session with all graph optimizations; on WebGPU tensors stay on the device. Graph capture is off: in 1.30.0 every
 // second captured run of even a lone MatMul gives wrong numbers (its issues 29594 and 28325). An elementwise or row operator stands eight times in a row in its
 // model, a convolution whose output fits its input four times, so that WebAssembly's copies of input and output weigh an eighth or a fourth of what they would.
-import { lenetModel, operatorModel } from './onnxModel.mjs';
+import { lenetModel, operatorModel, resnetModel } from './onnxModel.mjs';
 
 /** How often an operator stands in its model: several times where copies in and out would be a good part of the time, and where its output fits its input. */
 function repeatsOf({ kind, inputs, channels, stride }) {
@@ -116,12 +116,18 @@ export async function open({ backend, threads, base }) {
 
   return {
     version: ort.env.versions.web,
-    lacks: (work) => ({ train: 'cannot train', op: 'no eager operations' })[work.kind],
+    lacks: ({ kind, of }) =>
+      of === 'weight'
+        ? 'no such operator'
+        : { train: 'cannot train', op: 'no eager operations', replay: 'not measured' }[kind],
     async prepare(work, inputs, isRight) {
-      if (work.kind === 'lenet')
-        return jobOf(lenetModel(work.batch, inputs.parameters), { x: inputs.x }, true, isRight);
+      if (work.kind === 'forward') {
+        const model = work.net === 'lenet' ? lenetModel : resnetModel;
+        return jobOf(model(work.batch, inputs.parameters), { x: inputs.x }, true, isRight);
+      }
       const feeds = { ...inputs };
-      if (work.kind === 'conv') delete feeds.w;
+      if (work.kind === 'conv' || work.kind === 'gradient') delete feeds.w;
+      if (work.kind === 'gradient') delete feeds.x;
       if (work.kind === 'layerNorm') for (const name of ['gamma', 'beta']) delete feeds[name];
       if (work.kind === 'add') {
         feeds.other = feeds.y;

@@ -1,6 +1,7 @@
 // TensorFlow.js as its guides use it: production mode, NHWC, fused operations where it has them, tf.tidy, optimizer.minimize. What it is given and gives is in
 // Gluon's layouts, put in its own and back outside the clock.
 import * as tf from '@tensorflow/tfjs';
+import { resnet, UNITS } from '../resnet.mjs';
 import { EPSILON, TRAINING } from '../works.mjs';
 
 /** (O, I, H, W) → (H, W, I, O). */
@@ -32,10 +33,74 @@ function lenet(x, p) {
   return dense(dense(y, p[6], p[7], 'relu'), p[8], p[9], 'linear');
 }
 
+/** The small ResNet's parameters; convolutions as (H, W, I, O). */
+function resnetParametersOf({ units, dense }) {
+  const plain = ({ shape, data }) => tf.tensor(data, shape);
+  return {
+    units: units.map(({ weight, ...norm }) => ({
+      weight: filter(weight),
+      ...Object.fromEntries(Object.entries(norm).map(([name, value]) => [name, plain(value)])),
+    })),
+    dense: { weight: tf.tidy(() => plain(dense.weight).transpose()), bias: plain(dense.bias) },
+  };
+}
+
+const MOMENTUM = 0.9;
+
+/** Training normalizes by the batch's statistics and moves the running ones, as its layer of that name does. */
+function resnetOf(x, p, training) {
+  const norm = (y, { gamma, beta, mean, variance }) => {
+    if (!training) return tf.batchNorm(y, mean, variance, beta, gamma, EPSILON);
+    const batch = tf.moments(y, [0, 1, 2]);
+    for (const [running, now] of [
+      [mean, batch.mean],
+      [variance, batch.variance],
+    ])
+      running.assign(running.mul(MOMENTUM).add(now.mul(1 - MOMENTUM)));
+    return tf.batchNorm(y, batch.mean, batch.variance, beta, gamma, EPSILON);
+  };
+  return resnet(x, {
+    unit: (y, i) => norm(tf.conv2d(y, p.units[i].weight, UNITS[i][3], UNITS[i][2] >> 1), p.units[i]),
+    relu: tf.relu,
+    add: tf.add,
+    head: (y) =>
+      tf.fused.matMul({
+        a: tf.mean(y, [1, 2]),
+        b: p.dense.weight,
+        bias: p.dense.bias,
+        activation: 'linear',
+      }),
+  });
+}
+
+const all = (p) => (Array.isArray(p) ? p : [...p.units.flatMap(Object.values), ...Object.values(p.dense)]);
+
+/** The same with variables in place of tensors; running statistics are not trained. */
+function variablesOf(p) {
+  const variable = (t, trainable = true) => {
+    const made = tf.variable(t, trainable);
+    t.dispose();
+    return made;
+  };
+  if (Array.isArray(p)) return p.map((t) => variable(t));
+  const each = (of) =>
+    Object.fromEntries(
+      Object.entries(of).map(([name, t]) => [name, variable(t, name !== 'mean' && name !== 'variance')]),
+    );
+  return { units: p.units.map(each), dense: each(p.dense) };
+}
+
+const NETS = {
+  lenet: [lenet, parametersOf],
+  resnet: [resnetOf, resnetParametersOf],
+};
+
 /** What a backend does not do: the WebAssembly one has no gradients of convolution and pooling, plain JavaScript would take seconds a run. */
-function lack(backend, { kind, group, flops }) {
-  if (backend === 'wasm' && kind === 'train') return 'no gradients of convolution and pooling';
-  if (backend === 'cpu' && group !== 'training' && flops > 3e8) return 'seconds a run';
+function lack(backend, { kind, id, of, depthwise, flops }) {
+  if (kind === 'replay') return 'compiles nothing';
+  if (backend === 'wasm' && (kind === 'train' || of === 'weight' || (of === 'data' && depthwise)))
+    return 'no gradients of convolution and pooling';
+  if (backend === 'cpu' && id !== 'train-64' && flops > 3e8) return 'seconds a run';
   return undefined;
 }
 
@@ -96,6 +161,43 @@ export async function open({ backend, base }) {
         : (a, b) => tf.conv2d(a, b, stride, pad);
       return simple([images(x), kernel], call, back);
     },
+    batched: (_, inputs) => simple(tensors(inputs), (a, b) => tf.matMul(a, b)),
+    // the kernels that its own gradients run
+    gradient({ of, stride, pad, depthwise, batch, inputs, channels, size, kernel }, { x, w, dy }) {
+      const [input, above] = [images(x), images(dy)];
+      const weight = depthwise
+        ? tf.tidy(() => tf.tensor(w.data, w.shape).transpose([2, 3, 0, 1]))
+        : filter(w);
+      const attributes = { strides: stride, pad, dataFormat: 'NHWC', dilations: [1, 1] };
+      const name = depthwise ? 'DepthwiseConv2dNativeBackprop' : 'Conv2DBackprop';
+      const call =
+        of === 'data'
+          ? () =>
+              tf
+                .engine()
+                .runKernel(
+                  `${name}Input`,
+                  { dy: above, filter: weight },
+                  { ...attributes, inputShape: [batch, size, size, inputs] },
+                )
+          : () =>
+              tf
+                .engine()
+                .runKernel(
+                  `${name}Filter`,
+                  { x: input, dy: above },
+                  { ...attributes, filterShape: [kernel, kernel, inputs, depthwise ? 1 : channels] },
+                );
+      const order = of === 'data' ? [0, 3, 1, 2] : depthwise ? [2, 3, 0, 1] : [3, 2, 0, 1];
+      const job = simple([], call, (y) => y.transpose(order));
+      return {
+        ...job,
+        dispose() {
+          job.dispose();
+          tf.dispose([input, above, weight]);
+        },
+      };
+    },
     add: (_, inputs) => simple(tensors(inputs), (x, y) => tf.add(x, y)),
     sigmoid: (_, inputs) => simple(tensors(inputs), (x) => tf.sigmoid(x)),
     softmax: (_, inputs) => simple(tensors(inputs), (x) => tf.softmax(x)),
@@ -108,28 +210,27 @@ export async function open({ backend, base }) {
         }),
       ),
 
-    lenet(_, { x, parameters }) {
-      const [input, p] = [images(x), parametersOf(parameters)];
+    forward({ net }, { x, parameters }) {
+      const [call, prepare] = NETS[net];
+      const [input, p] = [images(x), prepare(parameters)];
       let values;
       return {
         async run() {
-          const y = tf.tidy(() => lenet(input, p));
+          const y = tf.tidy(() => call(input, p, false));
           values = await y.data();
           y.dispose();
         },
         output: async () => values,
-        dispose: () => tf.dispose([input, ...p]),
+        dispose: () => tf.dispose([input, ...all(p)]),
       };
     },
 
-    train({ batch }, { batches, parameters }) {
-      const p = parametersOf(parameters).map((t) => {
-        const variable = tf.variable(t);
-        t.dispose();
-        return variable;
-      });
+    train({ net }, { batches, parameters }) {
+      const [call, prepare] = NETS[net];
+      const p = variablesOf(prepare(parameters));
+      const trained = all(p).filter((variable) => variable.trainable);
       const data = batches.map(({ x, labels }) => [
-        images({ shape: [batch, 1, 28, 28], data: x }),
+        images(x),
         tf.tidy(() => tf.oneHot(tf.tensor1d(labels, 'int32'), 10).toFloat()),
       ]);
       const optimizer = tf.train.sgd(TRAINING.rate);
@@ -138,12 +239,13 @@ export async function open({ backend, base }) {
         run() {
           cost?.dispose();
           const [x, y] = data[count++ % data.length];
-          cost = optimizer.minimize(() => tf.losses.softmaxCrossEntropy(y, lenet(x, p)), true, p);
+          const loss = () => tf.losses.softmaxCrossEntropy(y, call(x, p, true));
+          cost = optimizer.minimize(loss, true, trained);
         },
         wait: done,
         loss: async () => (await cost.data())[0],
         dispose() {
-          tf.dispose([...data.flat(), ...p, cost]);
+          tf.dispose([...data.flat(), ...all(p), cost]);
           optimizer.dispose();
         },
       };

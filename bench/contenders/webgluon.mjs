@@ -1,28 +1,23 @@
 // This project, as its guides use it: eager calls, results disposed; `compiled`: hybridize() and gluon.compileStep.
 import * as webgluon from 'webgluon';
+import { lenet, resnet8 } from '../nets.mjs';
 import { EPSILON, TRAINING } from '../works.mjs';
 
 const { autograd, cpu, gluon, nd, nn, openGpu, random, withContext } = webgluon;
 
-/** The crash course's LeNet with given parameters. */
-function lenet(ctx, parameters) {
-  const net = new (nn.HybridSequential ?? nn.Sequential)();
-  net.add(
-    new nn.Conv2D(6, 5, { activation: 'relu', inChannels: 1 }),
-    new nn.MaxPool2D(2, 2),
-    new nn.Conv2D(16, 3, { activation: 'relu', inChannels: 6 }),
-    new nn.MaxPool2D(2, 2),
-    new nn.Flatten(),
-    new nn.Dense(120, { activation: 'relu', inUnits: 400 }),
-    new nn.Dense(84, { activation: 'relu', inUnits: 120 }),
-    new nn.Dense(10, { inUnits: 84 }),
-  );
-  net.initialize({ ctx });
-  [...net.collectParams().values()].forEach((parameter, i) => {
-    const { shape, data } = parameters[i];
-    parameter.setData(nd.array(data, { ctx, shape }));
-  });
-  return net;
+const NETS = { lenet, resnet: resnet8 };
+
+/** Products in a row, none of which can become part of another. */
+class Chain extends nn.HybridBlock {
+  constructor(count) {
+    super();
+    this.count = count;
+  }
+  forward(x, w) {
+    let y = x;
+    for (let i = 0; i < this.count; i++) y = nd.dot(y, w);
+    return y;
+  }
 }
 
 /**
@@ -59,14 +54,36 @@ export async function open({ backend, threads, compiled = false }) {
       simple(inputs, (x, w) =>
         nd.convolution(x, w, null, { stride, pad, numGroup: depthwise ? channels : 1 }),
       ),
+    batched: (_, inputs) => simple(inputs, (a, b) => nd.batchDot(a, b)),
+    /** The forward is recorded once; what is timed goes back over it. */
+    gradient({ of, stride, pad, depthwise, channels }, { x, w, dy }) {
+      const [a, b, above] = [x, w, dy].map(({ shape, data }) => nd.array(data, { ctx, shape }));
+      const by = of === 'data' ? a : b;
+      by.attachGrad();
+      const y = autograd.record(() =>
+        nd.convolution(a, b, null, { stride, pad, numGroup: depthwise ? channels : 1 }),
+      );
+      let last;
+      return {
+        run() {
+          last?.dispose();
+          [last] = autograd.grad(y, [by], { headGrads: above, retainGraph: true });
+        },
+        wait: backend === 'gpu' ? () => nd.waitall() : undefined,
+        output: () => last.data(),
+        dispose() {
+          for (const array of [a, b, above, y, last]) array.dispose();
+        },
+      };
+    },
     add: (_, inputs) => simple(inputs, (x, y) => x.add(y)),
     sigmoid: (_, inputs) => simple(inputs, (x) => nd.sigmoid(x)),
     softmax: (_, inputs) => simple(inputs, (x) => x.softmax()),
     layerNorm: (_, inputs) =>
       simple(inputs, (x, gamma, beta) => nd.layerNorm(x, gamma, beta, { eps: EPSILON })),
 
-    lenet(_, { x, parameters }) {
-      const net = lenet(ctx, parameters);
+    forward({ net: name }, { x, parameters }) {
+      const net = NETS[name](ctx, parameters);
       if (compiled) net.hybridize({ staticAlloc: true, staticShape: true });
       const input = nd.array(x.data, { ctx, shape: x.shape });
       let values;
@@ -84,12 +101,12 @@ export async function open({ backend, threads, compiled = false }) {
       };
     },
 
-    train({ batch }, { batches, parameters }) {
-      const net = lenet(ctx, parameters);
+    train({ batch, net: name }, { batches, parameters }) {
+      const net = NETS[name](ctx, parameters);
       const lossFn = new gluon.loss.SoftmaxCrossEntropyLoss();
       const trainer = new gluon.Trainer(net.collectParams(), 'sgd', { learningRate: TRAINING.rate });
       const data = batches.map(({ x, labels }) => [
-        nd.array(x, { ctx, shape: [batch, 1, 28, 28] }),
+        nd.array(x.data, { ctx, shape: x.shape }),
         nd.array(labels, { ctx, dtype: 'int32' }),
       ]);
       const plain = (x, y) => {
@@ -117,6 +134,13 @@ export async function open({ backend, threads, compiled = false }) {
           net.dispose?.();
         },
       };
+    },
+
+    replay({ calls }, inputs) {
+      const net = new Chain(calls);
+      if (compiled) net.hybridize({ staticAlloc: true, staticShape: true });
+      const job = simple(inputs, (x, w) => net(x, w));
+      return { ...job, wait: () => nd.waitall() };
     },
 
     op({ op }, inputs) {
@@ -149,6 +173,7 @@ export async function open({ backend, threads, compiled = false }) {
   };
 
   return {
+    lacks: ({ kind }) => (kind === 'replay' && !compiled ? 'eager' : undefined),
     prepare: (work, inputs) => withContext(ctx, () => kinds[work.kind](work, inputs)),
   };
 }

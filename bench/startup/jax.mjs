@@ -1,6 +1,6 @@
 // The smallest page with jax-js.
 import { defaultDevice, init, jit, lax, nn, numpy as np, tree, valueAndGrad } from '@jax-js/jax';
-import { lenetBatch, lenetParameters } from '../works.mjs';
+import { lenetBatch, lenetParameters } from '../lenet.mjs';
 
 await init(__BACKEND__);
 defaultDevice(__BACKEND__);
@@ -17,7 +17,7 @@ const net = (w, x) => {
   return dense(nn.relu(dense(nn.relu(dense(y, w[4], w[5])), w[6], w[7])), w[8], w[9]);
 };
 const { x, labels } = lenetBatch(batch, 0);
-const input = np.array(x, { shape: [batch, 1, 28, 28] });
+const input = np.array(x.data, { shape: [batch, 1, 28, 28] });
 let result;
 if (__TRAIN__) {
   const y = np.array(labels, { shape: [batch], dtype: np.int32 });

@@ -1,6 +1,6 @@
 // The smallest page with TensorFlow.js: its core and one backend, as its guide on size-optimized bundles says; no layers, no converter.
 import * as tf from '@tensorflow/tfjs-core';
-import { lenetBatch, lenetParameters } from '../works.mjs';
+import { lenetBatch, lenetParameters } from '../lenet.mjs';
 
 if (__TRAIN__) await import('@tensorflow/tfjs-core/dist/register_all_gradients');
 tf.enableProdMode();
@@ -35,7 +35,7 @@ const net = (x) => {
   return dense(dense(dense(y, p[4], p[5], 'relu'), p[6], p[7], 'relu'), p[8], p[9], 'linear');
 };
 const { x, labels } = lenetBatch(batch, 0);
-const input = tf.tensor(x, [batch, 28, 28, 1]);
+const input = tf.tensor(x.data, [batch, 28, 28, 1]);
 let result;
 if (__TRAIN__) {
   const y = tf.cast(tf.oneHot(tf.tensor1d(labels, 'int32'), 10), 'float32');

@@ -1,6 +1,6 @@
 // The smallest page with this project: LeNet, one answer (or one training step), and how long that took from the start of navigation.
 import { autograd, cpu, gluon, nd, nn, openGpu } from 'webgluon';
-import { lenetBatch, lenetParameters } from '../works.mjs';
+import { lenetBatch, lenetParameters } from '../lenet.mjs';
 
 const batch = __TRAIN__ ? 64 : 1;
 const ctx = __BACKEND__ === 'cpu' ? cpu() : await openGpu({ allowSoftware: true });
@@ -21,7 +21,7 @@ const values = lenetParameters();
   p.setData(nd.array(values[i].data, { ctx, shape: values[i].shape }));
 });
 const { x, labels } = lenetBatch(batch, 0);
-const input = nd.array(x, { ctx, shape: [batch, 1, 28, 28] });
+const input = nd.array(x.data, { ctx, shape: [batch, 1, 28, 28] });
 let result;
 if (__TRAIN__) {
   const y = nd.array(labels, { ctx, dtype: 'int32' });
