@@ -12,6 +12,7 @@ import type { GradContext, GradFunctions } from '../ops/op.ts';
 import { setStridedSlice } from '../ops/slices.ts';
 import { plainFunctions } from './functions.ts';
 import { isTraining, setRecording, setTraining } from './mode.ts';
+import { Sums } from './sums.ts';
 import {
   checkUnchanged,
   fork,
@@ -143,68 +144,6 @@ function headGradient(head: NDArray, given: NDArray | null | undefined): NDArray
       { op: 'backward' },
     );
   return given.dtype === head.dtype ? given : astype(given, head.dtype);
-}
-
-/** Sums of gradients by where they belong. Counts who still wants an array, so that it can be freed when nobody does. */
-class Sums {
-  readonly #nodes = new Map<TapeNode, (NDArray | null)[]>();
-  readonly variables = new Map<Variable, NDArray>();
-  readonly #uses = new Map<NDArray, number>();
-  /** Arrays that are not this run's to free: a user's, or kept by the tape. */
-  readonly #foreign = new WeakSet<NDArray>();
-
-  /** Takes note of an array that somebody else holds. */
-  lend(gradient: NDArray): void {
-    this.#foreign.add(gradient);
-  }
-
-  #free(gradient: NDArray): void {
-    if (!this.keepAll && !this.#foreign.has(gradient)) gradient.dispose();
-  }
-
-  #joined(before: NDArray | null | undefined, gradient: NDArray): NDArray {
-    if (before == null) {
-      this.#uses.set(gradient, (this.#uses.get(gradient) ?? 0) + 1);
-      return gradient;
-    }
-    const sum = f.add(before, gradient);
-    this.#uses.set(sum, 1);
-    this.drop(before);
-    if (!this.#uses.has(gradient)) this.#free(gradient);
-    return sum;
-  }
-
-  addAt(place: Place, gradient: NDArray): void {
-    if (place.variable !== null) {
-      this.variables.set(place.variable, this.#joined(this.variables.get(place.variable), gradient));
-      return;
-    }
-    if (place.node === null) return;
-    let list = this.#nodes.get(place.node);
-    if (list === undefined) {
-      list = place.node.outputTypes.map(() => null);
-      this.#nodes.set(place.node, list);
-    }
-    list[place.index] = this.#joined(list[place.index], gradient);
-  }
-
-  take(node: TapeNode): (NDArray | null)[] | undefined {
-    const list = this.#nodes.get(node);
-    this.#nodes.delete(node);
-    return list;
-  }
-
-  /** One use of an array less; freed with the last. */
-  drop(gradient: NDArray): void {
-    const left = (this.#uses.get(gradient) ?? 1) - 1;
-    this.#uses.set(gradient, left);
-    if (left > 0) return;
-    this.#uses.delete(gradient);
-    this.#free(gradient);
-  }
-
-  /** Set where gradients are on a tape themselves, or in a user's hands. */
-  keepAll = false;
 }
 
 /** What a run looks for. */

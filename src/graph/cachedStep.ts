@@ -1,30 +1,17 @@
 // A recorded training step as one program: what it computed, the gradients it stored, the parameters it updated, the sums of metrics. A replay does the host's part first (checks,
 // counts, rates), which may refuse, then runs the program once. Which record serves which call is gluon/compileStep.ts's.
-import { bodyOf, makeArray, type NDArray, setTape } from '../array/ndarray.ts';
+import { bodyOf, type NDArray, setTape } from '../array/ndarray.ts';
 import { gradientOf } from '../autograd/backward.ts';
 import type { GradReq } from '../autograd/mode.ts';
 import { placeOf, setVariable, type Variable } from '../autograd/tape.ts';
-import type { DType } from '../core/dtype.ts';
-import type { Shape } from '../core/shape.ts';
-import type { Program, ProgramStats } from '../device/device.ts';
+import type { ProgramStats } from '../device/device.ts';
 import type { Storage } from '../ir/storage.ts';
 import type { Updated } from '../ops/invoke.ts';
 import { copy } from '../ops/moves.ts';
+import { BoundProgram, type Result, Results } from './bound.ts';
 import { type Home, type Homes, separateUpdates } from './grouped.ts';
 import { lower } from './lower.ts';
-import { compileFor, disposeProgram } from './owned.ts';
-import type { Trace, TraceRef } from './trace.ts';
-
-/** An array that a step gives: one that was there, or one over memory of the program's or of an array that was there. */
-type Result =
-  | { readonly kind: 'argument'; readonly index: number }
-  | { readonly kind: 'array'; readonly array: NDArray }
-  | {
-      readonly kind: 'input' | 'output';
-      readonly index: number;
-      readonly shape: Shape;
-      readonly dtype: DType;
-    };
+import type { Trace } from './trace.ts';
 
 /** An array whose memory the program writes: an external, or a gradient by its handle, or by the argument whose gradient it is. */
 type Written =
@@ -39,50 +26,25 @@ function variableOf(array: NDArray): Variable | null {
 
 export class CachedStep {
   readonly #trace: Trace;
-  readonly #program: Program;
+  readonly #program: BoundProgram;
   readonly #results: readonly Result[];
-  readonly #made: readonly TraceRef[];
   readonly #written: readonly Written[];
   readonly #updates: readonly Updated[];
   /** By external: what autograd had noted on it, which the recorded backward relies on. */
   readonly #variables: readonly (Variable | null)[];
-  /** By external: its memory at the call at hand. */
-  readonly #memory: Storage[];
-  /** By input of the program: which external. */
-  readonly #places: readonly number[];
-  readonly #inputs: Storage[];
-  readonly #outputs: Storage[];
   readonly #scalars: number[];
-  /** Inputs that a prologue may depend on, and what it saw of them when it ran last. */
-  readonly #stable: readonly number[];
-  readonly #seen: (Storage | null)[];
-  readonly #versions: number[];
 
   /** @param args the arrays that the call was given @param results what it gave; each once */
   constructor(trace: Trace, args: readonly NDArray[], results: readonly NDArray[], staticAlloc: boolean) {
-    const { externals, device, name, writes } = trace;
+    const { externals, name, writes } = trace;
     this.#trace = trace;
     this.#variables = externals.map(({ array }) => (array === null ? null : variableOf(array)));
-    const made: TraceRef[] = [];
-    // what the memory of externals holds at the end: views of it are no outputs
-    const held = new Map(externals.map(({ ref }, i) => [i, ref.value]));
-    for (const { external, ref } of writes) if (external !== null) held.set(external, ref.value);
-    this.#results = trace.results.map((ref, i): Result => {
-      const array = results[i] as NDArray;
-      const argument = args.indexOf(array);
-      if (argument >= 0) return { kind: 'argument', index: argument };
-      if (externals.some((e) => e.array === array)) return { kind: 'array', array };
-      const { shape, dtype } = ref;
-      for (const [index, value] of held)
-        if (value === ref.value) return { kind: 'input', index, shape, dtype };
-      const at = made.findIndex((r) => r.value === ref.value);
-      return { kind: 'output', index: at < 0 ? made.push(ref) - 1 : at, shape, dtype };
-    });
-    this.#made = made;
+    const made = new Results(trace, externals, args, results);
+    this.#results = made.list;
     this.#updates = trace.steps.flatMap((step) => (step.kind === 'update' ? [step.update] : []));
     const changed = new Set(writes.map(({ external }) => external));
     const lowered = lower(trace, {
-      outputs: made.map((ref) => ref.value),
+      outputs: made.made.map((ref) => ref.value),
       writes: true,
       stable: (external) => external.argument === null && !changed.has(externals.indexOf(external)),
     });
@@ -97,12 +59,11 @@ export class CachedStep {
       if (external !== null) return { kind: 'external', index: external };
       return { kind: 'array', array: array as NDArray };
     });
-    this.#places = lowered.inputs.map((value) => externals.findIndex(({ ref }) => ref.value === value));
     const homeOf = (array: NDArray): Home => {
       const output = lowered.writes.findIndex(
         (write) => (write.array ?? externals[write.external as number]?.array) === array,
       );
-      if (output >= 0) return { output: made.length + output, input: null };
+      if (output >= 0) return { output: made.made.length + output, input: null };
       const value = externals.find((e) => e.array === array)?.ref.value;
       return { output: null, input: lowered.inputs.indexOf(value ?? -1) };
     };
@@ -112,19 +73,12 @@ export class CachedStep {
       homes.set(slot, { targets: targets.map(homeOf), grads: grads.map(homeOf) });
       slot += count;
     }
-    this.#program = compileFor(this, lowered.graph, device, {
+    this.#program = new BoundProgram(trace, externals.length, made, lowered, {
       name,
       staticAlloc,
       finish: (graph) => separateUpdates(graph, homes),
     });
-    this.#memory = new Array<Storage>(externals.length);
-    this.#inputs = new Array<Storage>(this.#places.length);
-    this.#outputs = new Array<Storage>(made.length + this.#written.length);
     this.#scalars = new Array<number>(lowered.graph.scalars).fill(0);
-    this.#stable =
-      this.#program.stats.prologue === 0 ? [] : lowered.graph.stable.flatMap((s, i) => (s ? [i] : []));
-    this.#seen = this.#stable.map(() => null);
-    this.#versions = this.#stable.map(() => 0);
   }
 
   /** The recorded call's own results as those of a replay would be: on no tape, and memory of their own where later runs write. */
@@ -141,7 +95,7 @@ export class CachedStep {
 
   /** What a run costs. */
   get stats(): ProgramStats {
-    return this.#program.stats;
+    return this.#program.program.stats;
   }
 
   /** Whether an array that it reaches was given back: a parameter that was initialized anew, cast or moved. It can serve no call any more. */
@@ -170,7 +124,7 @@ export class CachedStep {
 
   #fits(args: readonly NDArray[]): boolean {
     const { externals, device, name } = this.#trace;
-    const memory = this.#memory;
+    const { memory } = this.#program;
     for (let i = 0; i < externals.length; i++) {
       const { argument, array: own } = externals[i] as Trace['externals'][number];
       if (own !== null && (own.isDisposed || variableOf(own) !== this.#variables[i])) return false;
@@ -189,14 +143,8 @@ export class CachedStep {
   }
 
   #compute(args: readonly NDArray[]): readonly NDArray[] {
-    const { context, device, name, externals, values } = this.#trace;
-    const [made, memory, inputs, outputs, scalars] = [
-      this.#made,
-      this.#memory,
-      this.#inputs,
-      this.#outputs,
-      this.#scalars,
-    ];
+    const { name, externals } = this.#trace;
+    const [program, scalars] = [this.#program, this.#scalars];
     let at = 0;
     for (const update of this.#updates) {
       for (const scalar of update.scalars()) scalars[at++] = scalar;
@@ -206,43 +154,14 @@ export class CachedStep {
     if (this.#updates.length > 0)
       for (let i = 0; i < externals.length; i++) {
         const { argument, array } = externals[i] as Trace['externals'][number];
-        memory[i] = bodyOf(array ?? (args[argument as number] as NDArray), name).storage;
+        program.memory[i] = bodyOf(array ?? (args[argument as number] as NDArray), name).storage;
       }
-    for (let k = 0; k < inputs.length; k++) inputs[k] = memory[this.#places[k] as number] as Storage;
-    let count = 0;
-    try {
-      for (; count < made.length; count++) {
-        const storage = device.alloc(values[(made[count] as TraceRef).value]?.bytes ?? 0, name);
-        storage.refs++;
-        outputs[count] = storage;
-      }
-      this.#written.forEach((written, k) => {
-        const storage = this.#memoryOf(written, args);
-        storage.version = (storage.version ?? 0) + 1;
-        outputs[made.length + k] = storage;
-      });
-      this.#program.run(inputs, outputs, scalars, this.#refresh());
-      return this.#results.map((result) => {
-        if (result.kind === 'argument') return args[result.index] as NDArray;
-        if (result.kind === 'array') return result.array;
-        const storage = (result.kind === 'input' ? memory : outputs)[result.index] as Storage;
-        return makeArray(context, device, storage, result.dtype, result.shape);
-      });
-    } catch (error) {
-      // a prologue may not have run to its end
-      this.#seen.fill(null);
-      throw error;
-    } finally {
-      for (let k = 0; k < count; k++) {
-        const storage = outputs[k] as Storage;
-        if (--storage.refs === 0) device.free(storage);
-      }
-    }
+    return program.run(args, scalars, (write) => this.#memoryOf(this.#written[write] as Written, args));
   }
 
   #memoryOf(written: Written, args: readonly NDArray[]): Storage {
     const { name, context } = this.#trace;
-    if (written.kind === 'external') return this.#memory[written.index] as Storage;
+    if (written.kind === 'external') return this.#program.memory[written.index] as Storage;
     if (written.kind === 'array') return bodyOf(written.array, name).storage;
     const array = args[written.argument] as NDArray;
     const variable = variableOf(array) ?? setVariable(array, written.gradReq);
@@ -250,22 +169,8 @@ export class CachedStep {
     return bodyOf(gradientOf(variable, context), name).storage;
   }
 
-  /** Whether what the prologue depends on has changed since it ran. */
-  #refresh(): boolean {
-    let changed = false;
-    this.#stable.forEach((input, i) => {
-      const storage = this.#inputs[input] as Storage;
-      const version = storage.version ?? 0;
-      if (this.#seen[i] === storage && this.#versions[i] === version) return;
-      changed = true;
-      this.#seen[i] = storage;
-      this.#versions[i] = version;
-    });
-    return changed;
-  }
-
   /** Gives its memory back. */
   dispose(): void {
-    disposeProgram(this.#program);
+    this.#program.dispose();
   }
 }

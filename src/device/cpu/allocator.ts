@@ -1,5 +1,6 @@
 // Who owns which bytes of the heap. Small requests come from free lists by size class (constant time); large ones by best fit from
 // coalesced blocks, so that a long run of changing shapes does not fragment the memory. Offsets are multiples of 16.
+import { OutOfMemoryError } from '../../core/errors.ts';
 import type { Heap } from './heap.ts';
 
 /** Requests up to this many bytes are served by class. */
@@ -87,6 +88,17 @@ export class Allocator {
         ? this.#allocSmall(CLASS_OF[Math.ceil(bytes / 16)] as number, block)
         : this.#allocLarge(block);
     if (at >= 0) this.#reserved += block;
+    return at;
+  }
+
+  /** As `alloc`, for the device's own needs: throws where the memory cannot hold them. `op`: who asks. */
+  take(bytes: number, op: string): number {
+    const at = this.alloc(bytes);
+    if (at < 0)
+      throw new OutOfMemoryError(
+        `expected ${bytes} bytes of working memory, received none. Free some arrays.`,
+        { op },
+      );
     return at;
   }
 

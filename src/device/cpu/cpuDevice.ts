@@ -105,7 +105,7 @@ export class CpuDevice implements Device {
 
   /** The form of the compiled kernels in use. */
   get simd(): Simd {
-    return this.#works?.heap.kernels?.simd ?? 'none';
+    return this.#alive('cpu').heap.kernels.simd;
   }
 
   #alive(op: string): Works {
@@ -255,7 +255,7 @@ export class CpuDevice implements Device {
     const [{ Pool }, { canShare, coreCount, makeThread }] = parts;
     const { heap, tiled, moved, allocator } = this.#alive('setNumThreads');
     const n = Math.min(wanted === 0 ? coreCount() : wanted, MOST_THREADS);
-    if (tiled === null || this.numThreads === n) return this.numThreads;
+    if (this.numThreads === n) return this.numThreads;
     const before = tiled.pool;
     tiled.pool = null;
     // without threads although there is a range: they were lost, and the arrays have left their memory
@@ -267,7 +267,6 @@ export class CpuDevice implements Device {
       if (!heap.move(true)) return 1;
       moved();
     }
-    if (heap.kernels === null) return 1;
     const workBytes = heap.kernels.product.workBytes();
     const bytes = Pool.bytes(n, workBytes);
     const at = allocator.alloc(bytes);

@@ -14,6 +14,7 @@ import { moveBetween, unitsOf } from './convert.ts';
 import { copyStrided } from './custom/copy.ts';
 import type { Heap } from './heap.ts';
 import type { Cells } from './loops/loop.ts';
+import { Made } from './made.ts';
 import { NATIVE, Program, widthOf } from './program.ts';
 import type { Scratch } from './scratch.ts';
 import { BLOCK, Layout } from './scratch.ts';
@@ -22,9 +23,6 @@ import type { Temporaries } from './temporaries.ts';
 
 /** Inner axes shorter than this are gathered into blocks rather than given loop calls of their own. */
 const SHORT_RUN = 48;
-
-/** Expressions kept for other kernels of the same key; those of numbers baked in by the thousand must not pile up. */
-export const MOST_COMPILED = 1000;
 
 /** One input of the call at hand. */
 interface Source {
@@ -81,24 +79,14 @@ export class ElementwiseRunner {
   readonly #heap: Heap;
   readonly #scratch: Scratch;
   readonly #temporaries: Temporaries;
-  readonly #compiled = new WeakMap<ElementwiseKernel, CompiledElementwise>();
-  readonly #byKey = new Map<string, CompiledElementwise>();
+  readonly #compiled = new Made(
+    ({ expr, others }: ElementwiseKernel) => new CompiledElementwise(expr, others),
+  );
 
   constructor(heap: Heap, scratch: Scratch, temporaries: Temporaries) {
     this.#heap = heap;
     this.#scratch = scratch;
     this.#temporaries = temporaries;
-  }
-
-  #compile(kernel: ElementwiseKernel): CompiledElementwise {
-    let compiled = this.#byKey.get(kernel.key);
-    if (this.#byKey.size > MOST_COMPILED) this.#byKey.clear();
-    if (compiled === undefined) {
-      compiled = new CompiledElementwise(kernel.expr, kernel.others);
-      this.#byKey.set(kernel.key, compiled);
-    }
-    this.#compiled.set(kernel, compiled);
-    return compiled;
   }
 
   run(
@@ -110,7 +98,7 @@ export class ElementwiseRunner {
   ): void {
     const size = sizeOf((outputs[0] as Operand).shape);
     if (size === 0) return;
-    const compiled = this.#compiled.get(kernel) ?? this.#compile(kernel);
+    const compiled = this.#compiled.of(kernel);
     this.runCompiled(
       compiled,
       computeTypeFor(kernel.computeFrom, inputs, outputs),
@@ -131,7 +119,7 @@ export class ElementwiseRunner {
   ): (scalars: readonly number[]) => void {
     const size = sizeOf((outputs[0] as Operand).shape);
     if (size === 0) return () => {};
-    const compiled = this.#compiled.get(kernel) ?? this.#compile(kernel);
+    const compiled = this.#compiled.of(kernel);
     const type = computeTypeFor(kernel.computeFrom, inputs, outputs);
     const walk = walkOf(compiled, inputs, outputs, dims);
     return (scalars) => this.runCompiled(compiled, type, inputs, outputs, size, scalars, walk);
@@ -253,7 +241,7 @@ export class ElementwiseRunner {
   #runList(compiled: CompiledElementwise, type: ComputeType, outAt: number, n: number): number {
     const { program, sources, places, listRegister } = compiled;
     const heap = this.#heap;
-    if (type !== 'f32' || heap.kernels === null || program.indexSlot >= 0) return 0;
+    if (type !== 'f32' || program.indexSlot >= 0) return 0;
     places.begin(program);
     for (let k = 0; k < sources.length; k++) {
       const { slot, at, stride, move } = sources[k] as Source;

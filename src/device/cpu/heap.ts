@@ -17,7 +17,7 @@ const INITIAL = 256;
  */
 export class Heap {
   #memory: WebAssembly.Memory;
-  #kernels: Kernels | null;
+  #kernels: Kernels;
   #maxBytes: number;
   f32!: Float32Array<ArrayBuffer>;
   f64!: Float64Array<ArrayBuffer>;
@@ -45,8 +45,7 @@ export class Heap {
     return this.#maxBytes;
   }
 
-  /** The compiled kernels, null where the machine has no SIMD. */
-  get kernels(): Kernels | null {
+  get kernels(): Kernels {
     return this.#kernels;
   }
 
@@ -62,8 +61,7 @@ export class Heap {
   move(shared: boolean): boolean {
     try {
       const made = makeMemory(this.bytes / PAGE, shared);
-      const kernels = this.#kernels === null ? null : kernelsOn(made.memory, this.#kernels.simd);
-      if (kernels === null && this.#kernels !== null) return false;
+      const kernels = kernelsOn(made.memory, this.#kernels.simd);
       new Uint8Array(made.memory.buffer).set(this.u8);
       this.#memory = made.memory;
       this.#maxBytes = made.pages * PAGE;

@@ -75,8 +75,7 @@ const minOther: Fold = (m, n, a, sa, acc) => {
 
 export type PlainCombine = Exclude<Combine, 'argmax' | 'argmin'>;
 
-const FOLDS: { readonly [T in ComputeType]: { readonly [C in PlainCombine]: Fold } } = {
-  f32: { sum: sumF32, prod: prodFloat, max: maxF32, min: minF32 },
+const FOLDS: { readonly [T in Exclude<ComputeType, 'f32'>]: { readonly [C in PlainCombine]: Fold } } = {
   f64: { sum: sumF64, prod: prodFloat, max: maxOther, min: minOther },
   i32: { sum: sumInt, prod: prodInt, max: maxOther, min: minOther },
   u32: { sum: sumInt, prod: prodInt, max: maxOther, min: minOther },
@@ -90,7 +89,6 @@ const byKernels = new WeakMap<Kernels, { readonly [C in PlainCombine]: Fold }>()
 /** Float32's folds by compiled loops where a row lies together. */
 function compiledFolds(heap: Heap): { readonly [C in PlainCombine]: Fold } {
   const { kernels } = heap;
-  if (kernels === null) return FOLDS.f32;
   let folds = byKernels.get(kernels);
   if (folds === undefined) {
     const v = kernels.vector;
@@ -226,7 +224,7 @@ export class RowAccumulators {
       case 'sum':
         if (this.#wide) {
           const { f64, f32, kernels } = this.#heap;
-          if (kernels !== null && sa === 1 && n >= SHORT) kernels.vector.addWide(n, this.#extra * 8, a * 4);
+          if (sa === 1 && n >= SHORT) kernels.vector.addWide(n, this.#extra * 8, a * 4);
           else addWide(f64, f32, n, this.#extra, a, sa);
         } else loops.add(m, n, this.#result, this.#result, 1, a, sa, 0, 0);
         break;
@@ -249,7 +247,7 @@ export class RowAccumulators {
   finish(): void {
     if (!this.#wide) return;
     const { f32, f64, kernels } = this.#heap;
-    if (kernels !== null && this.#n >= SHORT) {
+    if (this.#n >= SHORT) {
       kernels.vector.narrow(this.#n, this.#result * 4, this.#extra * 8);
       return;
     }

@@ -6,8 +6,8 @@ import type { Operand, RowKernel } from '../../ir/kernel.ts';
 import { computeTypeFor } from '../../ir/kernel.ts';
 import { CompiledRow } from './compiledRow.ts';
 import { copyStrided } from './custom/copy.ts';
-import { MOST_COMPILED } from './elementwise.ts';
 import type { Heap } from './heap.ts';
+import { Made } from './made.ts';
 import { NATIVE, widthOf } from './program.ts';
 import { RowCall } from './rowCall.ts';
 import type { Scratch } from './scratch.ts';
@@ -27,24 +27,12 @@ export class RowRunner {
   readonly #heap: Heap;
   readonly #scratch: Scratch;
   readonly #temporaries: Temporaries;
-  readonly #compiled = new WeakMap<RowKernel, CompiledRow>();
-  readonly #byKey = new Map<string, CompiledRow>();
+  readonly #compiled = new Made((kernel: RowKernel) => new CompiledRow(kernel));
 
   constructor(heap: Heap, scratch: Scratch, temporaries: Temporaries) {
     this.#heap = heap;
     this.#scratch = scratch;
     this.#temporaries = temporaries;
-  }
-
-  #compile(kernel: RowKernel): CompiledRow {
-    let compiled = this.#byKey.get(kernel.key);
-    if (this.#byKey.size > MOST_COMPILED) this.#byKey.clear();
-    if (compiled === undefined) {
-      compiled = new CompiledRow(kernel);
-      this.#byKey.set(kernel.key, compiled);
-    }
-    this.#compiled.set(kernel, compiled);
-    return compiled;
   }
 
   run(
@@ -56,7 +44,7 @@ export class RowRunner {
   ): void {
     const [outer = 0, length = 0, inner = 0] = dims;
     if (outer * inner * (kernel.perElement ? length : 1) === 0) return;
-    const compiled = this.#compiled.get(kernel) ?? this.#compile(kernel);
+    const compiled = this.#compiled.of(kernel);
     const type = computeTypeFor(kernel.computeFrom, inputs, outputs);
     const { layout } = compiled;
     this.#scratch.ensure(layout.cells, layout.kept + layout.temps);
@@ -98,7 +86,6 @@ export class RowRunner {
     const native = NATIVE[type];
     return (
       widthOf(type) === 4 &&
-      this.#heap.kernels !== null &&
       inputs.every((x) => x.dtype === native) &&
       (!kernel.perElement || outputs[0]?.dtype === native)
     );
@@ -122,7 +109,7 @@ export class RowRunner {
     const spots = turned.map((is) => (is ? this.#temporaries.take(bytes) : 0));
     const result = kernel.perElement ? this.#temporaries.take(bytes) : 0;
     const width = bytesOf(out.dtype);
-    const vector = this.#heap.kernels?.vector;
+    const { vector } = this.#heap.kernels;
     for (let first = 0; first < outer; first += most) {
       const rows = Math.min(most, outer - first);
       const own = [1, length, rows];
@@ -134,7 +121,7 @@ export class RowRunner {
           return placed(x, from);
         }
         const at = spots[k] as number;
-        if (sl === 1) vector?.transpose(rows, length, from, so * 4, at, rows * 4);
+        if (sl === 1) vector.transpose(rows, length, from, so * 4, at, rows * 4);
         else copyStrided(this.#heap, x.dtype, x.dtype, from / 4, at / 4, [length, rows], [sl, so], [rows, 1]);
         own.push(0, rows, 1);
         return placed(x, at);
@@ -144,7 +131,7 @@ export class RowRunner {
       const call = new RowCall(this.#heap, this.#scratch, kernel, compiled, type, sources, target, own, true);
       call.begin(scalars, outer * length);
       for (let i = 0; i < rows; i += BLOCK) call.runAcross(0, i, Math.min(BLOCK, rows - i), false);
-      if (kernel.perElement) vector?.transpose(length, rows, result, rows * 4, to, length * 4);
+      if (kernel.perElement) vector.transpose(length, rows, result, rows * 4, to, length * 4);
     }
     this.#temporaries.release();
   }

@@ -148,7 +148,7 @@ export class RowCall {
     const scratch = this.#scratch;
     const length = this.#length;
     const store = this.#store;
-    if (heap.kernels === null || this.#type !== 'f32' || this.#inner !== 1 || !fitsList(length)) return null;
+    if (this.#type !== 'f32' || this.#inner !== 1 || !fitsList(length)) return null;
     if (perElement && !(this.#native && store.computed)) return null;
     if (this.#inputs.some(({ move, sl }) => move !== null || sl >>> 0 > 1)) return null;
     const list = new StepList(heap, scratch.register(listRegister));
@@ -186,6 +186,23 @@ export class RowCall {
     return whole ? list : null;
   }
 
+  /** Sets a slot of `program` to `n` elements of an input, `step` apart, from the `l`-th of row (o, i) on. */
+  #point(
+    { base, stride }: Program,
+    slot: number,
+    input: RowInput,
+    o: number,
+    i: number,
+    l: number,
+    n: number,
+    step: number,
+  ): void {
+    const at = input.at + o * input.so + l * input.sl + i * input.si;
+    input.move?.(this.#heap, n, input.register, 1, at, step);
+    base[slot] = input.move === null ? at : input.register;
+    stride[slot] = input.move === null ? step : 1;
+  }
+
   /** Sets the inputs of `program` to `n` elements from `l` on of row (o, i). */
   #pointAlong(program: Program, o: number, i: number, l: number, n: number): void {
     const { inputs, base, stride, indexSlot } = program;
@@ -198,15 +215,7 @@ export class RowCall {
         stride[leaf.slot] = 1;
         continue;
       }
-      const at = input.at + o * input.so + l * input.sl + i * input.si;
-      if (input.move === null) {
-        base[leaf.slot] = at;
-        stride[leaf.slot] = input.sl;
-      } else {
-        input.move(this.#heap, n, input.register, 1, at, input.sl);
-        base[leaf.slot] = input.register;
-        stride[leaf.slot] = 1;
-      }
+      this.#point(program, leaf.slot, input, o, i, l, n, input.sl);
     }
     if (indexSlot >= 0) countUp(this.#m, base[indexSlot] as number, l, n);
   }
@@ -247,18 +256,7 @@ export class RowCall {
     for (let l = 0; l < length; l += BLOCK) {
       const n = Math.min(BLOCK, length - l);
       this.#pointAlong(store, o, i, l, n);
-      const to = this.#outAt + (o * length + l) * inner + i;
-      if (direct) store.base[store.result] = to;
-      if (store.varying.count > 0) store.run(store.varying, m, n);
-      if (!direct)
-        this.#storeMove(
-          this.#heap,
-          n,
-          to,
-          inner,
-          store.base[store.result] as number,
-          store.stride[store.result] as number,
-        );
+      this.#put(n, this.#outAt + (o * length + l) * inner + i, inner, direct);
     }
   }
 
@@ -290,35 +288,26 @@ export class RowCall {
   /** The per-row store of `n` rows whose results stand in the stages' registers. */
   #storeRows(n: number, to: number, step: number): void {
     const store = this.#store;
-    const m = this.#m;
-    if (store.perRow.count > 0) store.run(store.perRow, m, n);
-    if (store.varying.count > 0) store.run(store.varying, m, n);
-    this.#storeMove(
-      this.#heap,
-      n,
-      to,
-      step,
-      store.base[store.result] as number,
-      store.stride[store.result] as number,
-    );
+    if (store.perRow.count > 0) store.run(store.perRow, this.#m, n);
+    this.#put(n, to, step, false);
+  }
+
+  /** Computes `n` results of the store and brings them to `to`, `step` apart; `direct`: they are computed there. */
+  #put(n: number, to: number, step: number, direct: boolean): void {
+    const store = this.#store;
+    const { base, stride, result, varying } = store;
+    if (direct) base[result] = to;
+    if (varying.count > 0) store.run(varying, this.#m, n);
+    if (!direct) this.#storeMove(this.#heap, n, to, step, base[result] as number, stride[result] as number);
   }
 
   /** Sets the inputs of `program` to the `l`-th elements of `n` rows from (o, i) on, along `outer` or `inner`. */
   #pointAcross(program: Program, o: number, i: number, l: number, n: number, alongOuter: boolean): void {
-    const { inputs, base, stride, indexSlot } = program;
+    const { inputs, base, indexSlot } = program;
     for (let k = 0; k < inputs.length; k++) {
       const leaf = inputs[k] as { slot: number; index: number };
       const input = this.#inputs[leaf.index] as RowInput;
-      const at = input.at + o * input.so + l * input.sl + i * input.si;
-      const step = alongOuter ? input.so : input.si;
-      if (input.move === null) {
-        base[leaf.slot] = at;
-        stride[leaf.slot] = step;
-      } else {
-        input.move(this.#heap, n, input.register, 1, at, step);
-        base[leaf.slot] = input.register;
-        stride[leaf.slot] = 1;
-      }
+      this.#point(program, leaf.slot, input, o, i, l, n, alongOuter ? input.so : input.si);
     }
     if (indexSlot >= 0) this.#m[base[indexSlot] as number] = l;
   }
@@ -360,18 +349,7 @@ export class RowCall {
     if (store.perRow.count > 0) store.run(store.perRow, m, n);
     for (let l = 0; l < length; l++) {
       this.#pointAcross(store, o, i, l, n, alongOuter);
-      const to = this.#outAt + (o * length + l) * inner + i;
-      if (direct) store.base[store.result] = to;
-      if (store.varying.count > 0) store.run(store.varying, m, n);
-      if (!direct)
-        this.#storeMove(
-          this.#heap,
-          n,
-          to,
-          step,
-          store.base[store.result] as number,
-          store.stride[store.result] as number,
-        );
+      this.#put(n, this.#outAt + (o * length + l) * inner + i, step, direct);
     }
   }
 }

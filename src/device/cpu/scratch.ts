@@ -1,9 +1,7 @@
 // Working memory of the expression engine, inside the heap so that its loops see operands and intermediates alike: cells for scalars,
 // registers for blocks of elements.
-import { OutOfMemoryError } from '../../core/errors.ts';
 import type { Allocator } from './allocator.ts';
 import type { Loops } from './loops/tables.ts';
-import { LOOPS } from './loops/tables.ts';
 
 /** Elements of a block: intermediates of a few registers stay in the first-level cache. */
 export const BLOCK = 1024;
@@ -29,7 +27,7 @@ export class Scratch {
   /** Changes whenever cells and registers have moved. */
   version = 0;
 
-  constructor(allocator: Allocator, loops: Loops = { few: LOOPS, many: LOOPS }) {
+  constructor(allocator: Allocator, loops: Loops) {
     this.#allocator = allocator;
     this.loops = loops;
     this.ensure(256, 24);
@@ -41,12 +39,7 @@ export class Scratch {
     const moreCells = Math.max(Math.ceil(cells / 8) * 8, this.#cells);
     const moreRegisters = Math.max(registers, this.#registers);
     const bytes = moreCells * CELL_BYTES + moreRegisters * REGISTER_BYTES;
-    const at = this.#allocator.alloc(bytes);
-    if (at < 0)
-      throw new OutOfMemoryError(
-        `expected ${bytes} bytes of working memory, received none. Free some arrays.`,
-        { op: 'cpu' },
-      );
+    const at = this.#allocator.take(bytes, 'cpu');
     if (this.#bytes > 0) this.#allocator.free(this.#at, this.#bytes);
     this.#at = at;
     this.#bytes = bytes;

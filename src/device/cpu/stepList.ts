@@ -104,7 +104,7 @@ export class StepList {
 
   /** Runs the list for `rows` rows; once more, it goes on with the rows after them. */
   run(rows: number): void {
-    this.#heap.kernels?.vector.run(this.#at, this.#count, rows);
+    this.#heap.kernels.vector.run(this.#at, this.#count, rows);
   }
 }
 

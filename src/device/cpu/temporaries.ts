@@ -1,5 +1,4 @@
 // Heap memory for the length of one kernel call, such as operands converted to the dtype in which a kernel computes.
-import { OutOfMemoryError } from '../../core/errors.ts';
 import type { Allocator } from './allocator.ts';
 
 export class Temporaries {
@@ -15,18 +14,14 @@ export class Temporaries {
 
   /** The byte offset of `bytes` undefined bytes, held until `release`. The heap's views may be renewed. */
   take(bytes: number): number {
-    const at = this.#allocator.alloc(bytes);
-    if (at < 0) {
+    try {
+      const at = this.#allocator.take(bytes, this.op);
+      this.#held.push({ at, bytes });
+      return at;
+    } catch (error) {
       this.release();
-      throw new OutOfMemoryError(
-        `expected ${bytes} bytes for intermediate values, received none. Free some arrays.`,
-        {
-          op: this.op,
-        },
-      );
+      throw error;
     }
-    this.#held.push({ at, bytes });
-    return at;
   }
 
   /** Gives everything back. */

@@ -21,8 +21,8 @@ const FIRST_BYTE = 1024;
 /** Everything that is gone after `dispose`. */
 export interface Works {
   readonly heap: Heap;
-  /** The compiled products, null where the machine has no SIMD. */
-  readonly tiled: TiledProduct | null;
+  /** The compiled products. */
+  readonly tiled: TiledProduct;
   /** Is called when the heap has moved. */
   readonly moved: () => void;
   readonly allocator: Allocator;
@@ -43,7 +43,7 @@ export function makeWorks(simd: Simd | undefined): Works {
     scratch.loops = loopsOf(heap);
   };
   const elementwise = new ElementwiseRunner(heap, scratch, temporaries);
-  const tiled = heap.kernels === null ? null : new TiledProduct(heap, allocator, temporaries, moved);
+  const tiled = new TiledProduct(heap, allocator, temporaries, moved);
   return {
     heap,
     tiled,

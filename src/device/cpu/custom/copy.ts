@@ -79,10 +79,9 @@ function copyAxes(heap: Heap, fromType: DType, toType: DType, axes: Axis[], from
     const [across] = axes.splice(side, 1) as [Axis];
     axes.pop();
     const m = unitsOf(heap, fromType);
-    const vector =
-      m.BYTES_PER_ELEMENT === 4 && across.from === 1 && last.to === 1 ? heap.kernels?.vector : undefined;
+    const { vector } = heap.kernels;
     // `last` runs along the output, `across` along the source
-    if (vector !== undefined)
+    if (m.BYTES_PER_ELEMENT === 4 && across.from === 1 && last.to === 1)
       forEachOuter(axes, from, to, (f, t) =>
         vector.transpose(last.extent, across.extent, f * 4, last.from * 4, t * 4, across.to * 4),
       );

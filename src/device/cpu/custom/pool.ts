@@ -35,15 +35,14 @@ export function pool(
   const final = to;
   if (y.dtype !== native) to = temporaries.take(outputs * width) / width;
   const m = heap[type];
-  const { kernels } = heap;
-  if (type === 'f32' && kernels !== null && isFlat(dims))
-    kernels.vector.pool(CODE[kind], from * 4, to * 4, ...windowsOf(dims), dims[16] ?? 0);
+  if (type === 'f32' && isFlat(dims))
+    heap.kernels.vector.pool(CODE[kind], from * 4, to * 4, ...windowsOf(dims), dims[16] ?? 0);
   else walk(m, kind, from, to, dims, identityOf(type, 'max'));
   if (y.dtype !== native) moveBetween(native, y.dtype)(heap, outputs, final, 1, to, 1);
   temporaries.release();
 }
 
-/** Kinds in kernels/vector.ts. */
+/** Kinds in kernels/windows.ts. */
 export const CODE = { poolMax: 0, poolSum: 1, poolAvg: 2 } as const;
 
 /** Whether windows have two axes: one plane each, one beside the other. */

@@ -38,8 +38,7 @@ export function poolGrad(
   const to = y.dtype === native ? final : temporaries.take(count * width) / width;
   const m = heap[type];
   const [first = 0, second = 0] = places;
-  const { kernels } = heap;
-  const compiled = type === 'f32' && kernels !== null && isFlat(dims) && kind !== 'poolMaxPick';
+  const compiled = type === 'f32' && isFlat(dims) && kind !== 'poolMaxPick';
   const [, , iH = 0, iW = 0, , oH = 0, oW = 0, , kH = 0, kW = 0, , sH = 0, sW = 0, , pH = 0, pW = 0] = dims;
   // such windows are written whole
   const twos =
@@ -47,7 +46,7 @@ export function poolGrad(
   if (kind !== 'poolMaxPick' && !(compiled && kind === 'poolMaxGrad' && twos)) m.fill(0, to, to + count);
   if (compiled) {
     const windows = windowsOf(dims);
-    const { vector } = kernels;
+    const { vector } = heap.kernels;
     if (kind === 'poolMaxGrad') vector.poolMaxGrad(first * 4, second * 4, to * 4, ...windows);
     else
       vector.poolSpread(

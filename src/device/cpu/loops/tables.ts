@@ -21,13 +21,10 @@ export interface Loops {
   readonly many: LoopTables;
 }
 
-const PLAIN: Loops = { few: LOOPS, many: LOOPS };
-
 const byKernels = new WeakMap<Kernels, Loops>();
 
 export function loopsOf(heap: Heap): Loops {
   const { kernels } = heap;
-  if (kernels === null) return PLAIN;
   let loops = byKernels.get(kernels);
   if (loops === undefined) {
     const { exact, fast } = vectorLoops(kernels.vector);

@@ -10,7 +10,8 @@ import { volume } from './geometry.ts';
 /** The images are taken in parts of at most so many bytes. */
 const MOST_BYTES = 2 ** 24;
 
-const KIND = { none: 0, m: 1, n: 2 } as const;
+/** Kinds of bias in kernels. */
+export const KIND = { none: 0, m: 1, n: 2 } as const;
 
 /** dx(N, C, i) from dy(N, C, o) and w, all in bytes. */
 export function depthwiseData(
@@ -32,7 +33,6 @@ export function depthwiseData(
   const turned = temporaries.take(C * taps * 4);
   const at = temporaries.take(part * C * plane * 4);
   const { f32, kernels } = heap;
-  if (kernels === null) return;
   const { product } = kernels;
   for (let c = 0; c < C; c++) {
     const from = w / 4 + c * taps;
@@ -74,5 +74,5 @@ export function depthwiseWeight(
 ): void {
   const plane = volume(extents) * 4;
   const sizes = [N, C, O / C, plane, extents[2] * 4, o[1], o[2], k[1], k[2]] as const;
-  heap.kernels?.vector.depthwiseWeight(at, dy, dw, ...sizes, s[1], s[2], d[1], d[2], add ? 1 : 0);
+  heap.kernels.vector.depthwiseWeight(at, dy, dw, ...sizes, s[1], s[2], d[1], d[2], add ? 1 : 0);
 }

@@ -1,7 +1,7 @@
 // How the matrices of a product lie.
 import type { ProductKernel } from '../../../ir/kernel.ts';
 
-/** Up to this many multiplications a product is not packed, and one of float32 is summed step by step (`steps` in kernels/product.ts). */
+/** Up to this many multiplications a product is not packed, and one of float32 is summed step by step (`steps` in kernels/thin.ts). */
 export const TINY = 4096;
 
 /** The numbers of a matrix product; distances in elements. */

@@ -1,5 +1,4 @@
 // The tables that tell compiled kernels where a product's elements lie (see kernels/product.ts), made by them and kept from call to call.
-import { OutOfMemoryError } from '../../../core/errors.ts';
 import type { Allocator } from '../allocator.ts';
 import type { Heap } from '../heap.ts';
 import type { Temporaries } from '../temporaries.ts';
@@ -7,6 +6,8 @@ import type { Temporaries } from '../temporaries.ts';
 /** Tables larger than this are made for one call; those kept are dropped together when they pass the second number. */
 const MOST_TABLE_BYTES = 2 ** 21;
 const MOST_KEPT_BYTES = 2 ** 23;
+/** Tables lie together in chunks of this size, which stay theirs: one by one among the arrays they would leave holes that fit nothing. */
+const CHUNK = 2 ** 18;
 
 /** Elements of an index made of up to four nested ones: count and step in elements, from the slowest to the fastest. */
 export type Nest = readonly (readonly [count: number, step: number])[];
@@ -58,8 +59,13 @@ export class Plans {
   readonly #allocator: Allocator;
   readonly #temporaries: Temporaries;
   readonly #plans = new Map<string, Plan>();
-  readonly #kept: { readonly at: number; readonly bytes: number }[] = [];
-  #keptBytes = 0;
+  readonly #chunks: number[] = [];
+  /** Chunks in use, and where the next table lies in the last of them. */
+  #used = 0;
+  #next = CHUNK;
+  /** Tables larger than a chunk. */
+  readonly #large: { readonly at: number; readonly bytes: number }[] = [];
+  #largeBytes = 0;
   /** Counts how often all tables were dropped. */
   #version = 0;
 
@@ -80,15 +86,13 @@ export class Plans {
 
   /** Makes the tables of a product, and keeps them under `key` unless they are large. */
   #make(key: string, shape: Shape, starts: Starts = {}): Plan {
-    const kernel = this.#heap.kernels?.product;
-    if (kernel === undefined) throw new Error('tables are made by compiled kernels');
+    const kernel = this.#heap.kernels.product;
     const names = ['aRows', 'aDepth', 'bDepth', 'bColumns', 'cRows', 'cColumns'] as const;
     const counts = names.map((name) => countOf(shape[name]));
     // a little more, for loads of four entries
     const bytes = counts.reduce((sum, n) => sum + n * 4, 64);
     const keep = bytes <= MOST_TABLE_BYTES;
-    if (keep && this.#keptBytes + bytes > MOST_KEPT_BYTES) this.#drop();
-    let at = keep ? this.#take(bytes) : this.#temporaries.take(bytes);
+    let at = keep ? this.#keep(Math.ceil(bytes / 16) * 16) : this.#temporaries.take(bytes);
     const tables = names.map((name, i): Table => {
       const count = counts[i] as number;
       const [n0, n1, n2, n3] = fourOf(shape[name]);
@@ -111,28 +115,40 @@ export class Plans {
     return plan;
   }
 
-  #take(bytes: number): number {
-    let at = this.#allocator.alloc(bytes);
-    if (at < 0 && this.#kept.length > 0) {
+  /** A place for tables that are kept. */
+  #keep(bytes: number): number {
+    const fits = bytes <= CHUNK - this.#next;
+    if (!fits && this.#used * CHUNK + this.#largeBytes + Math.max(bytes, CHUNK) > MOST_KEPT_BYTES)
       this.#drop();
-      at = this.#allocator.alloc(bytes);
+    if (bytes > CHUNK) {
+      const at = this.#take(bytes);
+      this.#large.push({ at, bytes });
+      this.#largeBytes += bytes;
+      return at;
     }
-    if (at < 0)
-      throw new OutOfMemoryError(
-        `expected ${bytes} bytes of working memory, received none. Free some arrays.`,
-        {
-          op: this.#temporaries.op,
-        },
-      );
-    this.#kept.push({ at, bytes });
-    this.#keptBytes += bytes;
+    if (bytes > CHUNK - this.#next) {
+      if (this.#used === this.#chunks.length) this.#chunks.push(this.#take(CHUNK));
+      this.#used++;
+      this.#next = 0;
+    }
+    const at = (this.#chunks[this.#used - 1] as number) + this.#next;
+    this.#next += bytes;
     return at;
   }
 
+  #take(bytes: number): number {
+    const at = this.#allocator.alloc(bytes);
+    if (at >= 0) return at;
+    this.#drop();
+    for (const chunk of this.#chunks.splice(0)) this.#allocator.free(chunk, CHUNK);
+    return this.#allocator.take(bytes, this.#temporaries.op);
+  }
+
   #drop(): void {
-    for (const { at, bytes } of this.#kept) this.#allocator.free(at, bytes);
-    this.#kept.length = 0;
-    this.#keptBytes = 0;
+    for (const { at, bytes } of this.#large.splice(0)) this.#allocator.free(at, bytes);
+    this.#largeBytes = 0;
+    this.#used = 0;
+    this.#next = CHUNK;
     this.#version++;
     this.#plans.clear();
   }

@@ -22,7 +22,7 @@ export class ProductRunner {
   readonly #heap: Heap;
   readonly #scratch: Scratch;
   readonly #temporaries: Temporaries;
-  readonly #tiled: TiledProduct | null;
+  readonly #tiled: TiledProduct;
   readonly #elementwise: ElementwiseRunner;
   readonly #compiled = new WeakMap<ProductKernel, CompiledEpilogue>();
 
@@ -32,7 +32,7 @@ export class ProductRunner {
     scratch: Scratch,
     temporaries: Temporaries,
     elementwise: ElementwiseRunner,
-    tiled: TiledProduct | null,
+    tiled: TiledProduct,
   ) {
     this.#tiled = tiled;
     this.#heap = heap;
@@ -142,8 +142,8 @@ export class ProductRunner {
     scalars: readonly number[],
   ): void {
     const { kernel, compiled, type } = call;
-    if (type === 'f32' && this.#tiled !== null) {
-      this.#runTiled(this.#tiled, call, a * 4, b * 4, bias, out, scalars);
+    if (type === 'f32') {
+      this.#runTiled(call, a * 4, b * 4, bias, out, scalars);
       return;
     }
     const store = new ProductStore(this.#heap, this.#scratch, compiled, kernel, type, bias, out, scalars);
@@ -153,7 +153,6 @@ export class ProductRunner {
 
   /** Float32 by the compiled kernels; `a` and `b` in bytes. */
   #runTiled(
-    tiled: TiledProduct,
     call: ProductCall,
     a: number,
     b: number,
@@ -167,7 +166,7 @@ export class ProductRunner {
     // what is computed apart from the output, because it is converted or finished afterwards, lies in order
     const apart = !native || (!call.plain && compiled.program !== null && !compiled.relu);
     const c = apart ? this.#temporaries.take(size * 4) : out.storage.offset;
-    runOn(tiled, apart ? call.inOrder() : call, a, b, c);
+    runOn(this.#tiled, apart ? call.inOrder() : call, a, b, c);
     if (!compiled.relu) compiled.finish(this.#heap, this.#scratch, 'f32', c / 4, size, scalars);
     if (!apart) return;
     if (!call.plain) this.#scatter(call, 'float32', c, out);
@@ -204,32 +203,31 @@ export class ProductRunner {
     const to = out.storage.offset / 4;
     const [batch = 0, M = 0, second = 0, K = 0, aStep = 0] = dims;
     const { f32, f64, kernels } = this.#heap;
-    const single = type === 'f32' && this.#tiled !== null;
-    const data = single ? f32 : f64;
+    const single = type === 'f32';
     if (kernel.form === 'matmul') {
       for (let i = 0; i < batch; i++) {
         const at = a + i * aStep;
-        if (kernels !== null && single) {
+        if (single) {
           if (kernel.transposeA) kernels.vector.columnSums((to + i * M) * 4, at * 4, K, M, M * 4);
           else kernels.vector.rowSums((to + i * M) * 4, at * 4, 1, M, K);
         } else
           for (let m = 0; m < M; m++)
             f32[to + i * M + m] = kernel.transposeA
-              ? sumOf(data, at + m, 1, 0, K, M)
-              : sumOf(data, at + m * K, 1, 0, K, 1);
+              ? sumOf(f64, at + m, 1, 0, K, M)
+              : sumOf(f64, at + m * K, 1, 0, K, 1);
       }
       return;
     }
     const pixels = volume(geometryOf(dims).o);
-    if (kernels !== null && single) kernels.vector.rowSums(to * 4, a * 4, batch, n, pixels);
+    if (single) kernels.vector.rowSums(to * 4, a * 4, batch, n, pixels);
     else
       for (let o = 0; o < second; o++)
-        f32[to + o] = sumOf(data, a + o * pixels, batch, second * pixels, pixels, 1);
+        f32[to + o] = sumOf(f64, a + o * pixels, batch, second * pixels, pixels, 1);
   }
 
   /** The index of the operand's first element among float32 (for compiled kernels) or float64 (for all else, where integers are exact). */
   #bring(operand: Operand, type: ComputeType): number {
-    const wanted: DType = type === 'f32' && this.#tiled !== null ? 'float32' : 'float64';
+    const wanted: DType = type === 'f32' ? 'float32' : 'float64';
     const width = bytesOf(wanted);
     if (operand.dtype === wanted) return operand.storage.offset / width;
     const n = sizeOf(operand.shape);
@@ -248,7 +246,7 @@ export class ProductRunner {
 
 /** Sums `n` elements in each of `images`, whose sums are rounded as those of a kernel of its own would be. */
 function sumOf(
-  data: Float32Array | Float64Array,
+  data: Float64Array,
   at: number,
   images: number,
   imageStep: number,

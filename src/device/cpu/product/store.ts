@@ -118,9 +118,13 @@ export class ProductStore {
   ): void {
     const direct = this.#native && step === 1;
     const at = direct ? to : this.#register;
-    if (this.#type === 'f32')
-      putFloat32(this.#heap.f32, at, values, from, n, this.#biasValues, this.bias, row, column);
-    else putOther(this.#heap[this.#type], at, values, from, n, this.#biasValues, this.bias, row, column);
+    const m = this.#heap[this.#type];
+    const bias = this.#biasValues;
+    for (let i = 0; i < n; i++) {
+      const added =
+        this.bias === 'none' ? 0 : this.bias === 'm' ? (bias[row] as number) : (bias[column + i] as number);
+      m[at + i] = (values[from + i] as number) + added;
+    }
     if (this.#program !== null) finishBlock(this.#program, this.#heap[this.#type], at, n);
     if (!direct) this.#move(this.#heap, n, to, step, at, 1);
   }
@@ -147,39 +151,6 @@ function toDoubles(heap: Heap, operand: Operand): Float64Array {
   const n = sizeOf(operand.shape);
   const values = new Float64Array(n);
   const at = operand.storage.offset / bytesOf(operand.dtype);
-  if (operand.dtype === 'float32') copyFloats(values, heap.f32, at, n);
-  else for (let i = 0; i < n; i++) values[i] = readElement(heap, operand.dtype, at + i);
+  for (let i = 0; i < n; i++) values[i] = readElement(heap, operand.dtype, at + i);
   return values;
 }
-
-function copyFloats(to: Float64Array, from: Float32Array, at: number, n: number): void {
-  for (let i = 0; i < n; i++) to[i] = from[at + i] as number;
-}
-
-type Put = (
-  m: Float32Array | Float64Array | Int32Array | Uint32Array,
-  at: number,
-  values: Float64Array,
-  from: number,
-  n: number,
-  bias: Float64Array,
-  kind: 'none' | 'm' | 'n',
-  row: number,
-  column: number,
-) => void;
-
-const putFloat32: Put = (m, at, values, from, n, bias, kind, row, column) => {
-  if (kind === 'n')
-    for (let i = 0; i < n; i++) m[at + i] = (values[from + i] as number) + (bias[column + i] as number);
-  else {
-    const b = kind === 'm' ? (bias[row] as number) : 0;
-    for (let i = 0; i < n; i++) m[at + i] = (values[from + i] as number) + b;
-  }
-};
-
-const putOther: Put = (m, at, values, from, n, bias, kind, row, column) => {
-  for (let i = 0; i < n; i++) {
-    const b = kind === 'none' ? 0 : kind === 'm' ? (bias[row] as number) : (bias[column + i] as number);
-    m[at + i] = (values[from + i] as number) + b;
-  }
-};

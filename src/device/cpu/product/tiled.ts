@@ -9,7 +9,7 @@ import type { ProductExports } from '../wasm/load.ts';
 import type { Finish, MatmulCall } from './calls.ts';
 import type { Margins, Surrounded } from './convTables.ts';
 import { isWide, wideOf } from './convTables.ts';
-import { depthwiseData, depthwiseWeight } from './depthwiseGrad.ts';
+import { depthwiseData, depthwiseWeight, KIND } from './depthwiseGrad.ts';
 import type { Engine, Tables } from './forms.ts';
 import { eachMatrix, multiply } from './forms.ts';
 import type { ConvGeometry } from './geometry.ts';
@@ -19,8 +19,6 @@ import { Plans } from './plans.ts';
 
 /** Fields of a product in memory. */
 const FIELD_BYTES = 64;
-
-const KIND = { none: 0, m: 1, n: 2 } as const;
 
 export class TiledProduct implements Engine {
   readonly width = 4;
@@ -45,9 +43,7 @@ export class TiledProduct implements Engine {
 
   /** The kernels on the memory as it is now. */
   get #kernel(): ProductExports {
-    const { kernels } = this.#heap;
-    if (kernels === null) throw new Error('tiled products need compiled kernels');
-    return kernels.product;
+    return this.#heap.kernels.product;
   }
 
   /** Threads that take tiles of large products, null for none. */
@@ -194,17 +190,8 @@ export class TiledProduct implements Engine {
     const plan = this.#plans.find(ref, tables);
     let kernel = this.#kernel;
     if (this.#work === 0) {
-      const bytes = kernel.workBytes() + FIELD_BYTES;
-      const at = this.#allocator.alloc(bytes);
-      if (at < 0)
-        throw new OutOfMemoryError(
-          `expected ${bytes} bytes of working memory, received none. Free some arrays.`,
-          {
-            op: this.#temporaries.op,
-          },
-        );
-      this.#fields = at;
-      this.#work = at + FIELD_BYTES;
+      this.#fields = this.#allocator.take(kernel.workBytes() + FIELD_BYTES, this.#temporaries.op);
+      this.#work = this.#fields + FIELD_BYTES;
     }
     const u = this.#heap.u32;
     const f = this.#fields / 4;

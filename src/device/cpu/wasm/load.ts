@@ -1,11 +1,11 @@
 // The compiled kernels on a heap's memory. Chosen at load: fused multiply-add where the machine has it (relaxed SIMD), else plain SIMD; a machine without is
 // told so. Compiled synchronously: a page's content-security policy has to allow `wasm-unsafe-eval`.
 import { GluonError } from '../../../core/errors.ts';
-import { BINARIES } from './binaries.ts';
+import { BINARIES, PLAIN } from './binaries.ts';
 import type { VectorExports } from './loops.ts';
 
-/** Which form of the kernels: with fused multiply-add, with plain SIMD, or, for tests, JavaScript alone. */
-export type Simd = 'relaxed' | 'plain' | 'none';
+/** Which form of the kernels: with fused multiply-add, or with plain SIMD. */
+export type Simd = 'relaxed' | 'plain';
 
 /** kernels/product.ts. Addresses and sizes in bytes, counts in elements. */
 export interface ProductExports {
@@ -85,7 +85,7 @@ export interface ProductExports {
   complete(c: number, n: number, kind: number, bias: number, finish: number): void;
 }
 
-type Name = keyof typeof BINARIES;
+type Name = Simd | 'vector';
 const modules = new Map<string, WebAssembly.Module | null>();
 
 /** The compiled module for memory of its own or shared with workers, null where this machine does not take it. */
@@ -93,17 +93,28 @@ function moduleOf(name: Name, shared = false): WebAssembly.Module | null {
   const key = shared ? `${name} shared` : name;
   let module = modules.get(key);
   if (module === undefined) {
-    const text = BINARIES[name];
+    const text = name === 'plain' ? withoutFusion(BINARIES.relaxed) : BINARIES[name];
     // as textOf of scripts/build-wasm.mjs writes them
     const bytes = Uint8Array.from(text, (char) => {
       const code = char.charCodeAt(0);
       return code - (code < 127 ? 32 : 66);
     });
     if (shared) markShared(bytes);
-    module = WebAssembly.validate(bytes) ? compile(bytes) : null;
+    // a phone locked down has no WebAssembly at all
+    module = typeof WebAssembly === 'object' && WebAssembly.validate(bytes) ? compile(bytes) : null;
     modules.set(key, module);
   }
   return module;
+}
+
+function withoutFusion(text: string): string {
+  let at = 0;
+  const parts = PLAIN.map(([keep, drop, put]) => {
+    const part = text.slice(at, at + keep) + put;
+    at += keep + drop;
+    return part;
+  });
+  return parts.join('') + text.slice(at);
 }
 
 function compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
@@ -127,15 +138,19 @@ function markShared(bytes: Uint8Array): void {
   if (at >= 0) bytes[at + names.length - 1] = 3;
 }
 
-/** The best form that this machine runs. Throws a GluonError where there is none. */
-export function bestSimd(): Simd {
-  // a phone locked down has no WebAssembly at all
-  if (typeof WebAssembly === 'object' && moduleOf('plain') !== null)
-    return moduleOf('relaxed') !== null ? 'relaxed' : 'plain';
+function needed(name: Name, shared?: boolean): WebAssembly.Module {
+  const module = moduleOf(name, shared);
+  if (module !== null) return module;
   throw new GluonError(
     'expected a machine with WebAssembly SIMD, received one without. Use a current Chrome, Edge, Safari or Firefox, or Node from 20 on.',
     { op: 'cpu' },
   );
+}
+
+/** The best form that this machine runs. Throws a GluonError where there is none. */
+export function bestSimd(): Simd {
+  needed('vector');
+  return moduleOf('relaxed') === null ? 'plain' : 'relaxed';
 }
 
 /** The compiled kernels on one memory. */
@@ -147,19 +162,16 @@ export interface Kernels {
   readonly module: WebAssembly.Module;
 }
 
-/** The kernels on `memory`; null for `none` and where the machine lacks what the form needs. */
-export function kernelsOn(memory: WebAssembly.Memory, simd: Simd): Kernels | null {
-  if (simd === 'none') return null;
+/** The kernels on `memory`. Throws a GluonError where the machine lacks what they need. */
+export function kernelsOn(memory: WebAssembly.Memory, simd: Simd): Kernels {
   const shared = !(memory.buffer instanceof ArrayBuffer);
-  const module = moduleOf(simd, shared);
-  const vector = moduleOf('vector', shared);
-  if (module === null || vector === null) return null;
+  const module = needed(simd, shared);
   const instance = (of: WebAssembly.Module): unknown =>
     new WebAssembly.Instance(of, { env: { memory } }).exports;
   return {
     simd,
     product: instance(module) as ProductExports,
-    vector: instance(vector) as VectorExports,
+    vector: instance(needed('vector', shared)) as VectorExports,
     module,
   };
 }
