@@ -142,3 +142,20 @@ test('refuses what cannot be drawn', () => {
   expect(() => viz.plotNetwork(net, 'x' as never)).toThrow(ArgumentError);
   expect(() => viz.plotNetwork(net, [1, 1, 28, 28], { Fused: true } as never)).toThrow(/fused/);
 });
+
+test.each([{}, { fused: false }, { fused: true }])(
+  'every name of the legend ends within the margin: %o',
+  (options) => {
+    const net = lenet();
+    net.initialize();
+    const svg = viz.plotNetwork(net, [1, 1, 28, 28], options);
+    const width = Number(/ width="(\d+)"/.exec(svg)?.[1]);
+    const names = [
+      ...svg.matchAll(/<text x="(\d+)" y="[\d.]+">((?:product|view|elementwise|pooling)[^<]*)</g),
+    ]
+      .map(([, x, name = '']) => ({ name, end: Number(x) + 6.6 * name.length }))
+      .filter(({ name }) => /^(product, |view, |elementwise$|pooling$)/.test(name));
+    expect(names.length).toBeGreaterThanOrEqual(2);
+    for (const { name, end } of names.slice(-4)) expect(end, name).toBeLessThanOrEqual(width - 20);
+  },
+);

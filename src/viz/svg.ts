@@ -144,7 +144,8 @@ export function svgText(title: string, description: string, panels: readonly Pan
   for (const [kind, [colour, name]] of Object.entries(KINDS)) {
     if (name === '' || !kinds.has(kind as Kind)) continue;
     const wide = 35 + Math.ceil(name.length * TEXT_CHAR);
-    if (at > MARGIN && at + wide > x) [at, bottom] = [MARGIN, bottom + LINE_HEIGHT + 5];
+    // the gap after a name may hang over, the name may not
+    if (at > MARGIN && at + wide - 20 > x - 2 * MARGIN) [at, bottom] = [MARGIN, bottom + LINE_HEIGHT + 5];
     body += `<circle cx="${at + 5}" cy="${bottom}" r="5" fill="${colour}"/>`;
     legend.push(text(at + 15, bottom + 4, name));
     at += wide;
