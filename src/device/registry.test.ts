@@ -74,6 +74,13 @@ describe('the GPU', () => {
     expect((first as GpuDevice).isLost).toBe(true);
   });
 
+  test('closed while it is being opened, it is closed', async () => {
+    const opened = openGpu(SOFTWARE);
+    await gpu(0).close();
+    expect(await opened).toBe(gpu(0));
+    expect(() => deviceOf(gpu(0))).toThrow(/closed/);
+  });
+
   test('options that are none are refused, with what was meant', async () => {
     await expect(openGpu({ allow_software: true } as OpenOptions)).rejects.toThrow(
       /\[openGpu\] .*allow_software.*allowSoftware\?/,

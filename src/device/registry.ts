@@ -4,28 +4,15 @@
 
 import type { Context, DeviceLoss } from '../core/context.ts';
 import { cpu, gpu, setContextHooks } from '../core/context.ts';
-import { ArgumentError, GpuUnavailableError } from '../core/errors.ts';
-import { describe } from '../core/shape.ts';
+import { GpuUnavailableError } from '../core/errors.ts';
 import { CpuDevice } from './cpu/cpuDevice.ts';
 import type { Device, MemoryInfo } from './device.ts';
-import type { GpuDevice } from './gpu/gpuDevice.ts';
 import type { OpenOptions } from './gpu/openAdapter.ts';
+import { gpus, isOpen, part } from './gpus.ts';
 
 export type { OpenOptions } from './gpu/openAdapter.ts';
 
 let cpuDevice: CpuDevice | undefined;
-let gpuDevice: GpuDevice | undefined;
-/** Why there is no GPU any more, after a loss. */
-let lastLoss: DeviceLoss | undefined;
-let opening: { readonly allowSoftware: boolean; readonly done: Promise<GpuDevice> } | undefined;
-/** The seed that devices opened later begin with. */
-let globalSeed: number | undefined;
-/** Those who asked for `gpu(0).lost` before it was open. */
-let waitingForLoss: ((loss: DeviceLoss) => void)[] = [];
-
-function isOpen(device: GpuDevice | undefined): device is GpuDevice {
-  return device !== undefined && !device.isLost;
-}
 
 /**
  * The device that holds a context's arrays. All numbers of CPU are one device.
@@ -35,7 +22,7 @@ export function deviceOf(context: Context, op?: string): Device {
   if (context.deviceType === 'cpu') {
     if (cpuDevice === undefined) {
       cpuDevice = new CpuDevice();
-      if (globalSeed !== undefined) cpuDevice.seed(globalSeed);
+      if (gpus.seed !== undefined) cpuDevice.seed(gpus.seed);
     }
     return cpuDevice;
   }
@@ -44,13 +31,13 @@ export function deviceOf(context: Context, op?: string): Device {
       `expected gpu(0), received ${context}: browsers give one GPU. Use gpu(0).`,
       { op },
     );
-  if (isOpen(gpuDevice)) return gpuDevice;
+  if (isOpen(gpus.device)) return gpus.device;
   const state =
-    lastLoss === undefined
+    gpus.loss === undefined
       ? 'one that is not open'
-      : lastLoss.reason === 'destroyed'
+      : gpus.loss.reason === 'destroyed'
         ? 'one that was closed'
-        : `one that was lost (${lastLoss.message.trim()})`;
+        : `one that was lost (${gpus.loss.message.trim()})`;
   throw new GpuUnavailableError(
     `expected an open gpu(0), received ${state}. Call await openGpu(), or await tryGpu(), first.`,
     { op },
@@ -59,75 +46,19 @@ export function deviceOf(context: Context, op?: string): Device {
 
 /** What a context's device holds; nothing for a GPU that is not open. `gpu(1)` throws. */
 export function memoryOf(context: Context, op: string): MemoryInfo {
-  if (context === gpu(0) && !isOpen(gpuDevice))
+  if (context === gpu(0) && !isOpen(gpus.device))
     return { bytesInUse: 0, userBytes: 0, peakBytes: 0, pooledBytes: 0, arrays: 0 };
   return deviceOf(context, op).memory();
 }
 
-const OPTIONS = ['powerPreference', 'allowSoftware'];
+type Opening = typeof import('./gpu/opening.ts');
 
-const POWER: readonly unknown[] = [undefined, 'low-power', 'high-performance'];
+/** The last call that asked for the part that opens GPUs. */
+let asked: Promise<Opening> | undefined;
 
-/** Refuses what is no option, before anything is opened. */
-function checkOptions(op: string, options: unknown): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new ArgumentError(
-      `expected options such as { allowSoftware: true }, received ${describe(options)}. Pass an object or nothing.`,
-      { op },
-    );
-  const { powerPreference } = options as OpenOptions;
-  if (!POWER.includes(powerPreference))
-    throw new ArgumentError(
-      `expected powerPreference to be 'low-power' or 'high-performance', received ${describe(powerPreference)}. Leave it out for the browser's own choice.`,
-      { op },
-    );
-  const plain = (name: string): string => name.replaceAll('_', '').toLowerCase();
-  for (const name of Object.keys(options)) {
-    if (OPTIONS.includes(name)) continue;
-    const meant = OPTIONS.find((known) => plain(known) === plain(name));
-    throw new ArgumentError(
-      `expected the options ${OPTIONS.join(' and ')}, received ${name}. ${meant === undefined ? 'Leave it out.' : `Did you mean ${meant}?`}`,
-      { op },
-    );
-  }
-}
-
-/** A part of the library that comes when it is needed. */
-async function part<T>(module: Promise<T>): Promise<T> {
-  try {
-    return await module;
-  } catch (cause) {
-    throw new GpuUnavailableError(
-      `expected the library's part for GPUs, received ${String(cause)}. Serve all files of webgluon's folder, or use cpu().`,
-      { op: 'openGpu', cause },
-    );
-  }
-}
-
-// Small, and all that is loaded where there is no GPU.
-const adapters = (): Promise<typeof import('./gpu/openAdapter.ts')> => part(import('./gpu/openAdapter.ts'));
-
-async function open(options: OpenOptions): Promise<GpuDevice> {
-  const { findAdapter, openAdapter } = await adapters();
-  const adapter = await findAdapter(options);
-  const [opened, { GpuDevice }] = await Promise.all([
-    openAdapter(options, adapter),
-    part(import('./gpu/gpuDevice.ts')),
-  ]);
-  const device = new GpuDevice(opened);
-  if (globalSeed !== undefined) device.seed(globalSeed);
-  gpuDevice = device;
-  lastLoss = undefined;
-  const waiting = waitingForLoss;
-  waitingForLoss = [];
-  void device.lost.then((loss) => {
-    if (gpuDevice === device) {
-      gpuDevice = undefined;
-      lastLoss = loss;
-    }
-    for (const resolve of waiting) resolve(loss);
-  });
-  return device;
+function opening(): Promise<Opening> {
+  asked = part(import('./gpu/opening.ts'));
+  return asked;
 }
 
 /**
@@ -142,25 +73,7 @@ async function open(options: OpenOptions): Promise<GpuDevice> {
  * const x = nd.ones([2, 3], { ctx });
  */
 export async function openGpu(options: OpenOptions = {}): Promise<Context> {
-  checkOptions('openGpu', options);
-  const allowSoftware = options.allowSoftware === true;
-  while (!isOpen(gpuDevice)) {
-    if (opening === undefined) {
-      const mine = { allowSoftware, done: open(options) };
-      opening = mine;
-      const clear = (): void => {
-        if (opening === mine) opening = undefined;
-      };
-      mine.done.then(clear, clear);
-      await mine.done;
-    } else if (opening.allowSoftware === allowSoftware) {
-      await opening.done;
-    } else {
-      // Somebody asks for less or more: whatever comes of it, decide anew.
-      await opening.done.catch(() => undefined);
-    }
-  }
-  return gpu(0);
+  return (await opening()).openOnce('openGpu', options);
 }
 
 /**
@@ -170,9 +83,8 @@ export async function openGpu(options: OpenOptions = {}): Promise<Context> {
  * const ctx = await tryGpu();
  */
 export async function tryGpu(options: OpenOptions = {}): Promise<Context> {
-  checkOptions('tryGpu', options);
   try {
-    return await openGpu(options);
+    return await (await opening()).openOnce('tryGpu', options);
   } catch (error) {
     if (error instanceof GpuUnavailableError) return cpu(0);
     throw error;
@@ -181,10 +93,8 @@ export async function tryGpu(options: OpenOptions = {}): Promise<Context> {
 
 /** How many GPUs `openGpu` can open: 0 or 1. A software adapter counts as none unless it is open or `allowSoftware` says otherwise. */
 export async function numGpus(options: OpenOptions = {}): Promise<number> {
-  checkOptions('numGpus', options);
-  if (isOpen(gpuDevice)) return 1;
   try {
-    await (await adapters()).findAdapter(options);
+    await (await opening()).look(options);
     return 1;
   } catch (error) {
     if (error instanceof GpuUnavailableError) return 0;
@@ -195,12 +105,12 @@ export async function numGpus(options: OpenOptions = {}): Promise<number> {
 /** Calls `fn` for each device that has been made and is there: for seeding and waiting. */
 export function forEachOpenDevice(fn: (device: Device, context: Context) => void): void {
   if (cpuDevice !== undefined) fn(cpuDevice, cpu(0));
-  if (isOpen(gpuDevice)) fn(gpuDevice, gpu(0));
+  if (isOpen(gpus.device)) fn(gpus.device, gpu(0));
 }
 
 /** Starts the generators of all devices anew, those opened later included. */
 export function seedDevices(seed: number): void {
-  globalSeed = seed;
+  gpus.seed = seed;
   forEachOpenDevice((device) => device.seed(seed));
 }
 
@@ -212,21 +122,22 @@ async function close(context: Context): Promise<void> {
     return;
   }
   if (context.deviceId !== 0) return;
-  await opening?.done.catch(() => undefined);
-  const device = gpuDevice;
+  await asked?.catch(() => undefined);
+  await gpus.opening?.done.catch(() => undefined);
+  const device = gpus.device;
   if (device === undefined) return;
   await device.dispose();
-  if (gpuDevice === device) {
-    gpuDevice = undefined;
-    lastLoss = await device.lost;
+  if (gpus.device === device) {
+    gpus.device = undefined;
+    gpus.loss = await device.lost;
   }
 }
 
 function lost(context: Context): Promise<DeviceLoss> {
   if (context.deviceType === 'gpu' && context.deviceId === 0) {
-    if (isOpen(gpuDevice)) return gpuDevice.lost;
-    if (lastLoss !== undefined) return Promise.resolve(lastLoss);
-    return new Promise((resolve) => waitingForLoss.push(resolve));
+    if (isOpen(gpus.device)) return gpus.device.lost;
+    if (gpus.loss !== undefined) return Promise.resolve(gpus.loss);
+    return new Promise((resolve) => gpus.waiting.push(resolve));
   }
   return new Promise(() => undefined);
 }

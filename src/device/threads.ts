@@ -6,7 +6,7 @@ import { CpuDevice } from './cpu/cpuDevice.ts';
 import { deviceOf } from './registry.ts';
 
 /**
- * Shares large products and convolutions on the CPU among `n` threads, the caller included; 0: as many as there are cores. Resolves to the number in use. It is 1,
+ * Shares large work on the CPU among `n` threads, the caller included; 0: as many as there are cores. Resolves to the number in use. It is 1,
  * and everything works as before, where threads cannot be had: a page needs to be isolated from other origins (`Cross-Origin-Opener-Policy: same-origin` and
  * `Cross-Origin-Embedder-Policy: require-corp`) and to allow the worker (`worker-src 'self'`). Results are the same for any number of threads.
  *

@@ -10,26 +10,33 @@ const SLAB = 262144;
 /** Large blocks are multiples of this, so that nearly equal shapes reuse each other's blocks. */
 const LARGE_STEP = 1024;
 
-/** Four classes to a doubling, all multiples of 16: at most a quarter of a block is unused. */
+/** The bytes of each class, four to a doubling, all multiples of 16, so that at most a quarter of a block is unused. */
 const CLASS_BYTES: readonly number[] = makeClasses();
-/** The class of a request, by its size in 16-byte units. */
-const CLASS_OF = classTable();
 
 function makeClasses(): number[] {
-  const list = [16, 32, 48, 64, 80, 96, 112, 128];
-  for (let base = 128; base < SMALL_LIMIT; base *= 2)
-    for (let i = 1; i <= 4; i++) list.push(base + (base / 4) * i);
+  const list = [];
+  for (let bytes = 16; bytes <= SMALL_LIMIT; bytes += Math.max(16, 2 ** (29 - Math.clz32(bytes))))
+    list.push(bytes);
   return list;
 }
 
-function classTable(): Uint8Array {
-  const table = new Uint8Array(SMALL_LIMIT / 16 + 1);
-  let c = 0;
-  for (let units = 0; units < table.length; units++) {
-    while ((CLASS_BYTES[c] as number) < units * 16) c++;
-    table[units] = c;
-  }
-  return table;
+/** The class of each request, by its size in units of 16 bytes. */
+const CLASS_OF = Uint8Array.from({ length: SMALL_LIMIT / 16 + 1 }, (_, units) =>
+  CLASS_BYTES.findIndex((bytes) => bytes >= units * 16),
+);
+
+/** The class of a request of so many bytes, −1 for a large one. */
+function classOf(bytes: number): number {
+  return bytes <= SMALL_LIMIT ? (CLASS_OF[Math.ceil(bytes / 16)] as number) : -1;
+}
+
+/** The bytes of the blocks of a class, or of a large block for so many. */
+function blockOf(c: number, bytes: number): number {
+  return c < 0 ? large(bytes) : (CLASS_BYTES[c] as number);
+}
+
+function large(bytes: number): number {
+  return Math.ceil(bytes / LARGE_STEP) * LARGE_STEP;
 }
 
 /** Bytes of memory beyond the last block: compiled kernels may load a vector that ends past an array. */
@@ -59,7 +66,7 @@ export class Allocator {
   /** Hands out bytes from `start` on. */
   constructor(heap: Heap, start: number) {
     this.#heap = heap;
-    this.#first = Math.ceil(start / LARGE_STEP) * LARGE_STEP;
+    this.#first = large(start);
     this.#top = this.#first;
     this.#touched = this.#first;
   }
@@ -74,19 +81,11 @@ export class Allocator {
     return this.#touched - this.#first - this.#reserved;
   }
 
-  /** The bytes that a request really takes. */
-  static blockBytes(bytes: number): number {
-    if (bytes <= SMALL_LIMIT) return CLASS_BYTES[CLASS_OF[Math.ceil(bytes / 16)] as number] as number;
-    return Math.ceil(bytes / LARGE_STEP) * LARGE_STEP;
-  }
-
   /** The offset of `bytes` bytes, or −1 where the memory cannot hold them. */
   alloc(bytes: number): number {
-    const block = Allocator.blockBytes(bytes);
-    const at =
-      bytes <= SMALL_LIMIT
-        ? this.#allocSmall(CLASS_OF[Math.ceil(bytes / 16)] as number, block)
-        : this.#allocLarge(block);
+    const c = classOf(bytes);
+    const block = blockOf(c, bytes);
+    const at = c < 0 ? this.#allocLarge(block) : this.#allocSmall(c, block);
     if (at >= 0) this.#reserved += block;
     return at;
   }
@@ -104,10 +103,11 @@ export class Allocator {
 
   /** Gives back what `alloc(bytes)` returned. */
   free(at: number, bytes: number): void {
-    const block = Allocator.blockBytes(bytes);
+    const c = classOf(bytes);
+    const block = blockOf(c, bytes);
     this.#reserved -= block;
-    if (bytes <= SMALL_LIMIT) (this.#small[CLASS_OF[Math.ceil(bytes / 16)] as number] as number[]).push(at);
-    else this.#freeLarge(at, block);
+    if (c < 0) this.#freeLarge(at, block);
+    else (this.#small[c] as number[]).push(at);
   }
 
   #allocSmall(c: number, block: number): number {
@@ -136,7 +136,7 @@ export class Allocator {
         return at;
       }
     }
-    const bytes = Math.ceil(block / LARGE_STEP) * LARGE_STEP;
+    const bytes = large(block);
     const at = this.#allocLarge(bytes);
     if (at >= 0) this.#shelve(at + block, at + bytes);
     return at;

@@ -1,14 +1,21 @@
 // Where broadcast and strided inputs lie for the elements of an output: axes merged as far as they can be, strides, and the odometer over them.
+import { sizeOf } from '../../core/shape.ts';
+import type { Operand } from '../../ir/kernel.ts';
 
-export interface BroadcastPlan {
+interface BroadcastPlan {
   /** The output's extents after merging, none of them 1 (but at least one axis). */
   readonly dims: readonly number[];
   /** For each input its stride along each of `dims`, 0 where it repeats. */
   readonly strides: readonly (readonly number[])[];
 }
 
+/** Where inputs that do not lie as the outputs do are found: for each source its first element, and how it goes on along merged axes. */
+export interface Walk extends BroadcastPlan {
+  readonly offsets: readonly number[];
+}
+
 /** Merges neighbouring axes along which every input steps as one. Shapes broadcast to `out` by NumPy's rule. */
-export function planBroadcast(out: readonly number[], inputs: readonly (readonly number[])[]): BroadcastPlan {
+function planBroadcast(out: readonly number[], inputs: readonly (readonly number[])[]): BroadcastPlan {
   const full = inputs.map((shape) => {
     const strides = new Array<number>(out.length).fill(0);
     let step = 1;
@@ -23,7 +30,7 @@ export function planBroadcast(out: readonly number[], inputs: readonly (readonly
 }
 
 /** As `planBroadcast` for inputs whose strides along the axes of `out` are given. */
-export function mergeAxes(out: readonly number[], full: readonly (readonly number[])[]): BroadcastPlan {
+function mergeAxes(out: readonly number[], full: readonly (readonly number[])[]): BroadcastPlan {
   const dims: number[] = [];
   const strides: number[][] = full.map(() => []);
   for (let axis = 0; axis < out.length; axis++) {
@@ -59,6 +66,32 @@ export function isContiguous(dims: readonly number[], strides: readonly number[]
     step *= dims[i] as number;
   }
   return true;
+}
+
+/** Null where all sources lie as the outputs do. `dims` as in ir/kernel.ts. */
+export function walkOf(
+  sources: readonly { readonly index: number }[],
+  inputs: readonly Operand[],
+  outputs: readonly Operand[],
+  dims: readonly number[],
+): Walk | null {
+  if (dims.length > 0) {
+    const ndim = dims[0] as number;
+    const of = (k: number): number => 1 + ndim + k * (ndim + 1);
+    const offsets = sources.map((s) => dims[of(s.index)] as number);
+    const steps = sources.map((s) => dims.slice(of(s.index) + 1, of(s.index + 1)));
+    return { ...mergeAxes(dims.slice(1, 1 + ndim), steps), offsets };
+  }
+  const { shape } = outputs[0] as Operand;
+  const size = sizeOf(shape);
+  const shapes = sources.map((s) => (inputs[s.index] as Operand).shape);
+  if (shapes.every((s) => sizeOf(s) === size || sizeOf(s) === 1)) return null;
+  return { ...planBroadcast(shape, shapes), offsets: sources.map(() => 0) };
+}
+
+/** Whether a source goes across its memory along the last axis. */
+export function isScattered(strides: readonly (readonly number[])[]): boolean {
+  return strides.some((steps) => Math.abs(steps[steps.length - 1] as number) > 1);
 }
 
 const coords = new Array<number>(8).fill(0);

@@ -6,7 +6,7 @@
 //   replay.ts                    plans run again and again
 //   elementwise.ts, row.ts       kernels made of expressions
 //   kernels/, wasm/              the compiled kernels: their sources (AssemblyScript), their binaries and how these are loaded
-//   threads/                     workers that share the memory and take tiles of products
+//   threads/                     workers that share the memory and take tiles of large work
 //   product/                     matrix products and convolutions: packing, blocking, the micro-kernel, the store
 //   custom/                      everything else, a file a family
 import type { DeviceLoss } from '../../core/context.ts';
@@ -25,15 +25,14 @@ import type {
   Program,
   ReadRequest,
 } from '../device.ts';
-import type { Ready } from './replay.ts';
-import { CpuProgram } from './replay.ts';
+import { programs, type Ready } from './programs.ts';
 import type { MakeThread } from './threads/start.ts';
 import { KernelTimer } from './timer.ts';
 import type { Simd } from './wasm/load.ts';
 import type { Works } from './works.ts';
 import { makeWorks, prepareStep, runKernel } from './works.ts';
 
-/** More threads than this are not started: products gain little from them, and each has 600 KiB of working memory. */
+/** More threads than this are not started: kernels gain little from them, and each has 600 KiB of working memory. */
 const MOST_THREADS = 16;
 
 class CpuStorage implements Storage {
@@ -232,11 +231,11 @@ export class CpuDevice implements Device {
 
   /** How many threads compute, the caller included. */
   get numThreads(): number {
-    return this.#works?.tiled?.pool?.size ?? 1;
+    return this.#works?.threads.pool?.size ?? 1;
   }
 
   /**
-   * Shares large products among `n` threads (0: as many as there are cores), the caller included. Resolves to the number in use: 1 where memory cannot be
+   * Shares large work among `n` threads (0: as many as there are cores), the caller included. Resolves to the number in use: 1 where memory cannot be
    * shared (a page that is not isolated from other origins) or workers cannot start. Results are the same for any number.
    */
   setNumThreads(n: number, make?: MakeThread): Promise<number> {
@@ -253,11 +252,11 @@ export class CpuDevice implements Device {
     );
     if (parts === null) return this.numThreads;
     const [{ Pool }, { canShare, coreCount, makeThread }] = parts;
-    const { heap, tiled, moved, allocator } = this.#alive('setNumThreads');
+    const { heap, threads, moved, allocator } = this.#alive('setNumThreads');
     const n = Math.min(wanted === 0 ? coreCount() : wanted, MOST_THREADS);
     if (this.numThreads === n) return this.numThreads;
-    const before = tiled.pool;
-    tiled.pool = null;
+    const before = threads.pool;
+    threads.pool = null;
     // without threads although there is a range: they were lost, and the arrays have left their memory
     const left = before === null || (await before.close());
     if (left && this.#poolRange !== null) allocator.free(this.#poolRange.at, this.#poolRange.bytes);
@@ -267,21 +266,22 @@ export class CpuDevice implements Device {
       if (!heap.move(true)) return 1;
       moved();
     }
-    const workBytes = heap.kernels.product.workBytes();
+    const { workBytes } = threads;
     const bytes = Pool.bytes(n, workBytes);
     const at = allocator.alloc(bytes);
     if (at < 0) return 1;
-    const pool = await Pool.start(n, heap.kernels.module, heap.memory, at, workBytes, make ?? makeThread);
+    const pool = await Pool.start(n, heap.kernels, heap.memory, at, workBytes, make ?? makeThread);
     if (pool === null) return 1;
     this.#poolRange = { at, bytes };
-    if (this.#works?.tiled !== tiled) pool.end();
-    else tiled.pool = pool;
+    if (this.#works?.threads !== threads) pool.end();
+    else threads.pool = pool;
     return this.numThreads;
   }
 
   compile(plan: Plan, options: CompileOptions): Program {
     this.#alive(options.name);
-    return new CpuProgram(this, plan, options);
+    if (programs.make === null) throw new Error('graph/compile.ts brings what makes programs');
+    return programs.make(this, plan, options);
   }
 
   begin(op: string): void {
@@ -324,7 +324,7 @@ export class CpuDevice implements Device {
   }
 
   dispose(): Promise<void> {
-    this.#works?.tiled?.pool?.end();
+    this.#works?.threads.pool?.end();
     this.#works = null;
     this.#bytesInUse = 0;
     this.#userBytes = 0;

@@ -1,14 +1,14 @@
 // Elementwise kernels: the compiled expression over operands of the output's shape, single elements, and broadcasts. Operands of the
 // compute type are read where they lie and the last step writes where the output lies; only what is converted passes through registers.
 import type { ComputeType } from '../../core/dtype.ts';
-import { bytesOf } from '../../core/dtype.ts';
-import { sizeOf } from '../../core/shape.ts';
+import { bytesOf, computeTypeOf } from '../../core/dtype.ts';
+import { sizeOf, stridesOf } from '../../core/shape.ts';
 import type { Expr } from '../../ir/expr.ts';
 import { e } from '../../ir/expr.ts';
 import type { ElementwiseKernel, Operand } from '../../ir/kernel.ts';
 import { computeTypeFor } from '../../ir/kernel.ts';
-import type { BroadcastPlan } from './broadcast.ts';
-import { gather, isContiguous, mergeAxes, planBroadcast } from './broadcast.ts';
+import type { Walk } from './broadcast.ts';
+import { gather, isContiguous, isScattered, walkOf } from './broadcast.ts';
 import type { Move } from './convert.ts';
 import { moveBetween, unitsOf } from './convert.ts';
 import { copyStrided } from './custom/copy.ts';
@@ -18,8 +18,10 @@ import { Made } from './made.ts';
 import { NATIVE, Program, widthOf } from './program.ts';
 import type { Scratch } from './scratch.ts';
 import { BLOCK, Layout } from './scratch.ts';
-import { RowPlaces, StepList } from './stepList.ts';
+import { RowPlaces, SHORT, StepList } from './stepList.ts';
 import type { Temporaries } from './temporaries.ts';
+import type { Threads } from './threads/threads.ts';
+import { areApart } from './threads/threads.ts';
 
 /** Inner axes shorter than this are gathered into blocks rather than given loop calls of their own. */
 const SHORT_RUN = 48;
@@ -70,23 +72,20 @@ function computed(x: Expr): Expr {
   return x.kind === 'input' ? e.select(1, x, x) : x;
 }
 
-/** Where inputs that do not lie as the outputs do are found: for each source its first element, and how it goes on along merged axes. */
-export interface Walk extends BroadcastPlan {
-  readonly offsets: readonly number[];
-}
-
 export class ElementwiseRunner {
   readonly #heap: Heap;
   readonly #scratch: Scratch;
   readonly #temporaries: Temporaries;
+  readonly #threads: Threads;
   readonly #compiled = new Made(
     ({ expr, others }: ElementwiseKernel) => new CompiledElementwise(expr, others),
   );
 
-  constructor(heap: Heap, scratch: Scratch, temporaries: Temporaries) {
+  constructor(heap: Heap, scratch: Scratch, temporaries: Temporaries, threads: Threads) {
     this.#heap = heap;
     this.#scratch = scratch;
     this.#temporaries = temporaries;
+    this.#threads = threads;
   }
 
   run(
@@ -106,7 +105,7 @@ export class ElementwiseRunner {
       outputs,
       size,
       scalars,
-      dims.length > 0 ? walkOf(compiled, inputs, outputs, dims) : undefined,
+      dims.length > 0 ? walkOf(compiled.sources, inputs, outputs, dims) : undefined,
     );
   }
 
@@ -121,7 +120,7 @@ export class ElementwiseRunner {
     if (size === 0) return () => {};
     const compiled = this.#compiled.of(kernel);
     const type = computeTypeFor(kernel.computeFrom, inputs, outputs);
-    const walk = walkOf(compiled, inputs, outputs, dims);
+    const walk = walkOf(compiled.sources, inputs, outputs, dims);
     return (scalars) => this.runCompiled(compiled, type, inputs, outputs, size, scalars, walk);
   }
 
@@ -161,15 +160,21 @@ export class ElementwiseRunner {
         inPlace = false;
       }
     }
-    const found = walk === undefined && !asOutputs ? walkOf(compiled, inputs, outputs, []) : walk;
+    const found = walk === undefined && !asOutputs ? walkOf(sources, inputs, outputs, []) : walk;
     if (found !== null && found !== undefined) {
       this.#runWalk(compiled, type, inputs, outputs, size, found);
       this.#temporaries.release();
-    } else if (inPlace && outputs.length === 1 && program.computed && program.varying.count === 1) {
+    } else if (
+      inPlace &&
+      outputs.length === 1 &&
+      program.computed &&
+      program.varying.count === 1 &&
+      (this.#threads.pool === null || size < 2 * BLOCK)
+    ) {
       program.base[program.result] = out.storage.offset / bytesOf(out.dtype);
       program.run(program.varying, heap[type], size);
     } else {
-      this.#runStraight(compiled, type, outputs, 0, size);
+      this.#runStraight(compiled, type, inputs, outputs, 0, size);
     }
   }
 
@@ -177,10 +182,12 @@ export class ElementwiseRunner {
   #runStraight(
     compiled: CompiledElementwise,
     type: ComputeType,
+    inputs: readonly Operand[],
     outputs: readonly Operand[],
     start: number,
     n: number,
   ): void {
+    if (n >= 2 * BLOCK && this.#runList(compiled, type, inputs, outputs, start, 1, n)) return;
     const { program, sources } = compiled;
     const { base, stride } = program;
     const heap = this.#heap;
@@ -188,7 +195,18 @@ export class ElementwiseRunner {
     const width = widthOf(type);
     const out = outputs[0] as Operand;
     const outAt = out.storage.offset / bytesOf(out.dtype) + start;
-    const direct = outputs.length === 1 && out.dtype === NATIVE[type] && program.computed;
+    const native = NATIVE[type];
+    const direct = outputs.length === 1 && out.dtype === native && program.computed;
+    // a copy or a fill, unless the numbers change on their way through the compute type
+    const leaf = sources.find(({ slot }) => slot === program.result);
+    const from = leaf === undefined ? native : (inputs[leaf.index] as Operand).dtype;
+    const isStraight =
+      from === native || out.dtype === native || (from === out.dtype && computeTypeOf(from) === type);
+    if (outputs.length === 1 && (leaf !== undefined || program.level === 0) && isStraight) {
+      const at = leaf?.at ?? (base[program.result] as number);
+      moveBetween(from, out.dtype)(heap, n, outAt, 1, at, leaf?.stride ?? 0);
+      return;
+    }
     for (let k = 0; k < sources.length; k++) {
       const source = sources[k] as Source;
       stride[source.slot] = source.stride;
@@ -198,8 +216,7 @@ export class ElementwiseRunner {
       if (source.stride === 0) source.move(heap, 1, register, 1, source.at, 1);
       else stride[source.slot] = 1;
     }
-    const done = direct && n >= 2 * BLOCK ? this.#runList(compiled, type, outAt, n) : 0;
-    for (let p = done; p < n; p += BLOCK) {
+    for (let p = 0; p < n; p += BLOCK) {
       const count = Math.min(BLOCK, n - p);
       for (let k = 0; k < sources.length; k++) {
         const source = sources[k] as Source;
@@ -225,7 +242,7 @@ export class ElementwiseRunner {
       for (let j = 0; j < outputs.length; j++) {
         const { storage, dtype } = outputs[j] as Operand;
         const result = program.results[j] as number;
-        moveBetween(NATIVE[type], dtype)(
+        moveBetween(native, dtype)(
           heap,
           count,
           storage.offset / bytesOf(dtype) + start + p,
@@ -237,23 +254,42 @@ export class ElementwiseRunner {
     }
   }
 
-  /** Whole blocks of the first `n` elements by one call into WebAssembly; returns how many elements are done, 0 where some of the work is JavaScript's. */
-  #runList(compiled: CompiledElementwise, type: ComputeType, outAt: number, n: number): number {
-    const { program, sources, places, listRegister } = compiled;
-    const heap = this.#heap;
-    if (type !== 'f32' || program.indexSlot >= 0) return 0;
+  /**
+   * `rows` rows of `n` elements of the outputs from `start` on by one call into WebAssembly, or by threads; `steps`: where a source's next row lies.
+   * Returns false, with nothing done, where some of the work is JavaScript's.
+   */
+  #runList(
+    compiled: CompiledElementwise,
+    type: ComputeType,
+    inputs: readonly Operand[],
+    outputs: readonly Operand[],
+    start: number,
+    rows: number,
+    n: number,
+    steps?: readonly number[],
+  ): boolean {
+    const { program, sources, places, listRegister, layout } = compiled;
+    const { varying, indexSlot, results } = program;
+    if (type !== 'f32' || outputs.some(({ dtype }, j) => dtype !== 'float32' || !program.computes[j]))
+      return false;
+    const several = outputs.length > 1;
+    const apart = (several || this.#threads.pool !== null) && areApart(inputs, outputs);
+    // several outputs are written one after the other, and one slot is written once
+    if (several && !(apart && new Set(results).size === results.length)) return false;
     places.begin(program);
     for (let k = 0; k < sources.length; k++) {
       const { slot, at, stride, move } = sources[k] as Source;
-      if (move !== null) return 0;
-      places.put(slot, at, stride, BLOCK * stride);
+      if (move !== null) return false;
+      places.put(slot, at, stride, steps?.[k] ?? 0);
     }
-    places.put(program.result, outAt, 1, BLOCK);
-    const list = new StepList(heap, this.#scratch.register(listRegister));
-    if (!list.add(program.varying, BLOCK, places)) return 0;
-    const blocks = Math.floor(n / BLOCK);
-    list.run(blocks);
-    return blocks * BLOCK;
+    for (let j = 0; j < outputs.length; j++)
+      places.put(results[j] as number, (outputs[j] as Operand).storage.offset / 4 + start, 1, n);
+    const list = new StepList(this.#heap, this.#threads, this.#scratch, layout, listRegister);
+    list.part(n, varying.count === 1 && indexSlot < 0 ? n : BLOCK);
+    if (indexSlot >= 0) list.countUp(places, indexSlot, start, n);
+    if (!list.add(varying, places)) return false;
+    list.run(rows, apart);
+    return true;
   }
 
   #runWalk(
@@ -268,20 +304,26 @@ export class ElementwiseRunner {
     const { dims, strides, offsets } = walk;
     const starts = sources.map((s, k) => s.at + (offsets[k] as number));
     const inner = dims[dims.length - 1] as number;
-    if (dims.length > 1 && (inner < SHORT_RUN || isScattered(strides))) {
+    const short = type === 'f32' && sources.every(({ move }) => move === null) ? SHORT : SHORT_RUN;
+    if (dims.length > 1 && (inner < short || isScattered(strides))) {
       this.#runGathered(compiled, type, inputs, outputs, size, walk, starts);
       return;
     }
     const last = dims.length - 1;
     const coords = new Array<number>(last).fill(0);
-    for (let start = 0; start < size; start += inner) {
+    // rows along the last axis but one are done together where they can be
+    const rows = dims[last - 1] ?? 1;
+    const steps = strides.map((of) => of[last - 1] ?? 0);
+    let together = last > 0;
+    for (let start = 0; start < size; start += together ? rows * inner : inner) {
       for (let k = 0; k < sources.length; k++) {
         const source = sources[k] as Source;
         source.at = starts[k] as number;
         source.stride = (strides[k] as readonly number[])[last] as number;
       }
-      this.#runStraight(compiled, type, outputs, start, inner);
-      for (let axis = last - 1; axis >= 0; axis--) {
+      together &&= this.#runList(compiled, type, inputs, outputs, start, rows, inner, steps);
+      if (!together) this.#runStraight(compiled, type, inputs, outputs, start, inner);
+      for (let axis = together ? last - 2 : last - 1; axis >= 0; axis--) {
         const next = (coords[axis] as number) + 1;
         const wraps = next === dims[axis];
         coords[axis] = wraps ? 0 : next;
@@ -313,7 +355,7 @@ export class ElementwiseRunner {
       const { dtype } = inputs[sources[k]?.index ?? 0] as Operand;
       if (straight[k] === true || size < BLOCK || Math.abs(steps[last] as number) < 2) continue;
       const to = this.#temporaries.take(size * bytesOf(dtype)) / bytesOf(dtype);
-      copyStrided(this.#heap, dtype, dtype, starts[k] as number, to, dims, steps, contiguousStrides(dims));
+      copyStrided(this.#heap, dtype, dtype, starts[k] as number, to, dims, steps, stridesOf(dims));
       starts[k] = to;
       straight[k] = true;
     }
@@ -335,46 +377,9 @@ export class ElementwiseRunner {
         }
         source.move = moves[k] ?? null;
       }
-      this.#runStraight(compiled, type, outputs, start, count);
+      this.#runStraight(compiled, type, inputs, outputs, start, count);
     }
   }
-}
-
-/** Null where all sources lie as the outputs do. `dims` as in ir/kernel.ts. */
-function walkOf(
-  compiled: CompiledElementwise,
-  inputs: readonly Operand[],
-  outputs: readonly Operand[],
-  dims: readonly number[],
-): Walk | null {
-  const { sources } = compiled;
-  if (dims.length > 0) {
-    const ndim = dims[0] as number;
-    const of = (k: number): number => 1 + ndim + k * (ndim + 1);
-    const offsets = sources.map((s) => dims[of(s.index)] as number);
-    const steps = sources.map((s) => dims.slice(of(s.index) + 1, of(s.index + 1)));
-    return { ...mergeAxes(dims.slice(1, 1 + ndim), steps), offsets };
-  }
-  const { shape } = outputs[0] as Operand;
-  const size = sizeOf(shape);
-  const shapes = sources.map((s) => (inputs[s.index] as Operand).shape);
-  if (shapes.every((s) => sizeOf(s) === size || sizeOf(s) === 1)) return null;
-  return { ...planBroadcast(shape, shapes), offsets: sources.map(() => 0) };
-}
-
-/** Whether a source goes across its memory along the last axis. */
-function isScattered(strides: readonly (readonly number[])[]): boolean {
-  return strides.some((steps) => Math.abs(steps[steps.length - 1] as number) > 1);
-}
-
-function contiguousStrides(dims: readonly number[]): number[] {
-  const strides = new Array<number>(dims.length);
-  let step = 1;
-  for (let i = dims.length - 1; i >= 0; i--) {
-    strides[i] = step;
-    step *= dims[i] as number;
-  }
-  return strides;
 }
 
 /** Writes start, start + 1, … */

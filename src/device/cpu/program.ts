@@ -52,6 +52,12 @@ interface Place {
 
 const NOWHERE: Place = { cell: -1, register: -1, temp: false };
 
+/** Steps that lists do together: exp at `exp` with −a or a − b before it, with 1 / (1 + y) after it, or with both; the last of them. */
+export interface Chain {
+  readonly exp: number;
+  readonly last: number;
+}
+
 /** Steps of one level, flat: [dst, a, b, c] in slots for each. */
 export class Steps {
   readonly count: number;
@@ -60,8 +66,15 @@ export class Steps {
   loops: readonly Loop[] = [];
   /** The loops' numbers in lists for `run` of kernels/vector.ts. */
   codes: readonly number[] = [];
+  /** By their first steps. */
+  readonly chains: ReadonlyMap<number, Chain>;
 
-  constructor(steps: readonly Step[]) {
+  constructor(steps: readonly Step[], { results, constants }: Linear) {
+    this.chains = chainsOf(
+      steps,
+      results,
+      new Set(constants.filter((c) => c.value === 1).map((c) => c.slot)),
+    );
     this.count = steps.length;
     this.#operations = steps.map((s) => s.operation);
     this.code = new Int32Array(steps.length * 4);
@@ -131,9 +144,9 @@ export class Program {
     this.result = built.results[0] as number;
     this.level = built.levels[this.result] ?? 0;
     const at = (level: Level): Step[] => built.steps.filter((s) => built.levels[s.dst] === level);
-    this.fixed = new Steps(at(0));
-    this.perRow = new Steps(at(1));
-    this.varying = new Steps(at(2));
+    this.fixed = new Steps(at(0), built);
+    this.perRow = new Steps(at(1), built);
+    this.varying = new Steps(at(2), built);
     this.computes = built.results.map((result) => at(2).some((s) => s.dst === result));
     this.computed = this.computes[0] === true;
     this.#homes = new Int32Array(built.results.length);
@@ -216,6 +229,41 @@ export class Program {
       );
     }
   }
+}
+
+/** `ones`: slots that hold 1. */
+function chainsOf(
+  steps: readonly Step[],
+  results: readonly number[],
+  ones: ReadonlySet<number>,
+): Map<number, Chain> {
+  const chains = new Map<number, Chain>();
+  const nameOf = (i: number): string | undefined => {
+    const operation = steps[i]?.operation;
+    return operation?.kind === 'select' ? 'select' : operation?.name;
+  };
+  /** Whether step i's number goes into the step after it, and nowhere else. */
+  const passes = (i: number): boolean => {
+    const { dst } = steps[i] as Step;
+    const readers = steps.filter(({ operands }) => operands.includes(dst));
+    return readers.length === 1 && readers[0] === steps[i + 1] && !results.includes(dst);
+  };
+  steps.forEach((_, exp) => {
+    if (nameOf(exp) !== 'exp') return;
+    const before = nameOf(exp - 1);
+    const first = (before === 'neg' || before === 'sub') && passes(exp - 1) ? exp - 1 : exp;
+    const sum = steps[exp + 1]?.operands;
+    const isShare =
+      nameOf(exp + 1) === 'add' &&
+      nameOf(exp + 2) === 'div' &&
+      passes(exp) &&
+      passes(exp + 1) &&
+      sum?.some((slot) => ones.has(slot)) === true &&
+      ones.has(steps[exp + 2]?.operands[0] as number);
+    const last = isShare ? exp + 2 : exp;
+    if (last > first) chains.set(first, { exp, last });
+  });
+  return chains;
 }
 
 /** A number in the compute type, as its cells hold it. */

@@ -3,7 +3,7 @@
 import type { ComputeType } from '../../core/dtype.ts';
 import type { Combine } from '../../ir/kernel.ts';
 import type { Heap } from './heap.ts';
-import type { BinaryTable, Cells } from './loops/loop.ts';
+import type { Cells, LoopTable } from './loops/loop.ts';
 import { loopsOf } from './loops/tables.ts';
 import type { Kernels } from './wasm/load.ts';
 
@@ -193,7 +193,7 @@ export class RowAccumulators {
   readonly #result: number;
   readonly #extra: number;
   readonly #wide: boolean;
-  readonly #loops: BinaryTable;
+  readonly #loops: LoopTable['binary'];
 
   /** `result` and `extra` are byte offsets of registers. */
   constructor(heap: Heap, type: ComputeType, combine: Combine, n: number, result: number, extra: number) {

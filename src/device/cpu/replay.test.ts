@@ -6,6 +6,7 @@ import { customKernel, elementwiseKernel, productKernel, rowKernel } from '../..
 import type { Place, Plan, PlanOperand } from '../../ir/plan.ts';
 import type { Storage } from '../../ir/storage.ts';
 import { CpuDevice } from './cpuDevice.ts';
+import './replay.ts';
 
 const open: CpuDevice[] = [];
 function device(): CpuDevice {

@@ -1,26 +1,11 @@
 // A plan as the CPU device runs it again and again: every step made ready once, operands that are told their places before a run, one block of memory for all slots.
 // How a kernel runs is the runners' business.
 import type { Operand } from '../../ir/kernel.ts';
-import type { Place, Plan, PlanOperand, PlanStep } from '../../ir/plan.ts';
+import type { Place, Plan, PlanOperand } from '../../ir/plan.ts';
 import type { Storage } from '../../ir/storage.ts';
 import type { CompileOptions, Program } from '../device.ts';
+import { programs, type Ready, type ReplayHost } from './programs.ts';
 import type { KernelTimer } from './timer.ts';
-
-/** A kernel made ready for operands of known dtypes and shapes; where they lie is looked up at each run. */
-export type Ready = (scalars: readonly number[]) => void;
-
-/** What a program needs of its device. */
-export interface ReplayHost {
-  readonly timer: KernelTimer | null;
-  readonly stats: { dispatches: number };
-  /** Throws where the device was closed; `op` is what errors name from here on. */
-  begin(op: string): void;
-  alloc(bytes: number, op: string): Storage;
-  free(storage: Storage): void;
-  write(storage: Storage, data: Uint8Array, at: number): void;
-  /** Makes a step ready. */
-  prepare(step: PlanStep, inputs: readonly Operand[], outputs: readonly Operand[]): Ready;
-}
 
 /** Slots begin at multiples of this: a cache line. */
 const ALIGN = 64;
@@ -78,7 +63,7 @@ interface Scalars {
   readonly from: readonly { readonly at: number; readonly slot: number }[];
 }
 
-export class CpuProgram implements Program {
+class CpuProgram implements Program {
   readonly ready: Promise<void> = Promise.resolve();
   readonly stats: { dispatches: number; prologue: number; slots: number; slotBytes: number; runs: number };
   readonly #host: ReplayHost;
@@ -191,6 +176,8 @@ export class CpuProgram implements Program {
     this.#kept.give(this.#host);
   }
 }
+
+programs.make = (host, plan, options) => new CpuProgram(host, plan, options);
 
 function spotAt(spots: { readonly [K in Place['kind']]: readonly Spot[] }, { kind, index }: Place): Spot {
   return spots[kind][index] as Spot;

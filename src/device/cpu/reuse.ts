@@ -1,6 +1,6 @@
 // What a row kernel computes twice: softmax's store has the exponentials that its sum had loaded.
 import type { Expr } from '../../ir/expr.ts';
-import { e, exprKey } from '../../ir/expr.ts';
+import { e, exprKey, operandsOf } from '../../ir/expr.ts';
 import type { RowKernel, Stage } from '../../ir/kernel.ts';
 
 /** Functions that cost more than keeping their values in memory. */
@@ -21,20 +21,9 @@ export function findReuse(kernel: RowKernel): { readonly stage: number; readonly
 /** `x` with `by` in the place of its parts that have the key; `x` itself where there are none. */
 function replace(x: Expr, key: string, by: Expr): Expr {
   if (exprKey(x) === key) return by;
-  switch (x.kind) {
-    case 'unary': {
-      const a = replace(x.a, key, by);
-      return a === x.a ? x : { ...x, a };
-    }
-    case 'binary': {
-      const [a, b] = [replace(x.a, key, by), replace(x.b, key, by)];
-      return a === x.a && b === x.b ? x : { ...x, a, b };
-    }
-    case 'select': {
-      const [test, yes, no] = [replace(x.test, key, by), replace(x.yes, key, by), replace(x.no, key, by)];
-      return test === x.test && yes === x.yes && no === x.no ? x : { ...x, test, yes, no };
-    }
-    default:
-      return x;
-  }
+  const before = operandsOf(x);
+  const after = before.map((part) => replace(part, key, by));
+  if (after.every((part, i) => part === before[i])) return x;
+  const make = ('name' in x ? e[x.name] : e.select) as (...operands: readonly Expr[]) => Expr;
+  return make(...after);
 }

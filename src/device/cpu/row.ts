@@ -13,6 +13,7 @@ import { RowCall } from './rowCall.ts';
 import type { Scratch } from './scratch.ts';
 import { BLOCK } from './scratch.ts';
 import type { Temporaries } from './temporaries.ts';
+import type { Threads } from './threads/threads.ts';
 
 /** Rows side by side when every row's element lies in a cache line of its own. */
 const SCATTERED_ROWS = 256;
@@ -27,12 +28,14 @@ export class RowRunner {
   readonly #heap: Heap;
   readonly #scratch: Scratch;
   readonly #temporaries: Temporaries;
+  readonly #threads: Threads;
   readonly #compiled = new Made((kernel: RowKernel) => new CompiledRow(kernel));
 
-  constructor(heap: Heap, scratch: Scratch, temporaries: Temporaries) {
+  constructor(heap: Heap, scratch: Scratch, temporaries: Temporaries, threads: Threads) {
     this.#heap = heap;
     this.#scratch = scratch;
     this.#temporaries = temporaries;
+    this.#threads = threads;
   }
 
   run(
@@ -56,6 +59,7 @@ export class RowRunner {
     const call = new RowCall(
       this.#heap,
       this.#scratch,
+      this.#threads,
       kernel,
       compiled,
       type,
@@ -65,8 +69,12 @@ export class RowRunner {
       order !== 'along',
     );
     call.begin(scalars, outer * length * inner);
-    if (order === 'along') call.runAlong();
-    else if (order === 'inner') {
+    if (order === 'along') {
+      const { kernels } = this.#heap;
+      call.runAlong();
+      // a thread was lost, and what the call did after that it did to the memory that was left
+      if (this.#heap.kernels !== kernels) this.run(kernel, inputs, outputs, dims, scalars);
+    } else if (order === 'inner') {
       for (let o = 0; o < outer; o++)
         for (let i = 0; i < inner; i += BLOCK) call.runAcross(o, i, Math.min(BLOCK, inner - i), false);
     } else {
@@ -128,7 +136,18 @@ export class RowRunner {
       });
       const to = out.storage.offset + first * (kernel.perElement ? length : 1) * width;
       const target = placed(out, kernel.perElement ? result : to);
-      const call = new RowCall(this.#heap, this.#scratch, kernel, compiled, type, sources, target, own, true);
+      const call = new RowCall(
+        this.#heap,
+        this.#scratch,
+        this.#threads,
+        kernel,
+        compiled,
+        type,
+        sources,
+        target,
+        own,
+        true,
+      );
       call.begin(scalars, outer * length);
       for (let i = 0; i < rows; i += BLOCK) call.runAcross(0, i, Math.min(BLOCK, rows - i), false);
       if (kernel.perElement) vector.transpose(length, rows, result, rows * 4, to, length * 4);

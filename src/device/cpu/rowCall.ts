@@ -15,7 +15,9 @@ import { foldExtreme, foldOf, identityOf, RowAccumulators } from './reduce.ts';
 import type { Scratch } from './scratch.ts';
 import { BLOCK } from './scratch.ts';
 import type { RowPlaces } from './stepList.ts';
-import { fitsList, StepList } from './stepList.ts';
+import { SHORT, StepList } from './stepList.ts';
+import type { Threads } from './threads/threads.ts';
+import { areApart } from './threads/threads.ts';
 
 interface RowInput {
   readonly at: number;
@@ -31,6 +33,9 @@ interface RowInput {
 export class RowCall {
   readonly #heap: Heap;
   readonly #scratch: Scratch;
+  readonly #threads: Threads;
+  /** Whether threads may share the rows. */
+  readonly #shareable: boolean;
   readonly #kernel: RowKernel;
   readonly #compiled: CompiledRow;
   readonly #type: ComputeType;
@@ -51,6 +56,7 @@ export class RowCall {
   constructor(
     heap: Heap,
     scratch: Scratch,
+    threads: Threads,
     kernel: RowKernel,
     compiled: CompiledRow,
     type: ComputeType,
@@ -61,6 +67,8 @@ export class RowCall {
   ) {
     this.#heap = heap;
     this.#scratch = scratch;
+    this.#threads = threads;
+    this.#shareable = threads.pool !== null && areApart(inputs, [out]);
     this.#kernel = kernel;
     this.#compiled = compiled;
     this.#type = type;
@@ -117,11 +125,12 @@ export class RowCall {
     const rows = this.#outer * inner;
     const cells = results.map((r) => this.#scratch.cell(r.cell) / width);
     const blocks = results.map((r) => this.#scratch.register(r.register) / width);
-    for (let first = 0; first < rows; first += BLOCK) {
-      const count = Math.min(BLOCK, rows - first);
-      // a list takes as long to write as a row's calls do
-      const list = count > 1 ? this.#listFrom(first) : null;
-      list?.run(count);
+    const most = perElement ? rows : BLOCK;
+    for (let first = 0; first < rows; first += most) {
+      const count = Math.min(most, rows - first);
+      // a list takes as long to write as a short row's calls do
+      const list = count > 1 || this.#length > BLOCK ? this.#listFrom(first) : null;
+      list?.run(count, this.#shareable);
       for (let r = list === null ? 0 : count; r < count; r++) {
         const row = first + r;
         const o = inner === 1 ? row : Math.floor(row / inner);
@@ -129,7 +138,7 @@ export class RowCall {
         for (let s = 0; s < stages.length; s++) {
           const value = this.#foldRow(loads[s] as Program, s, o, i);
           m[cells[s] as number] = value;
-          m[(blocks[s] as number) + r] = value;
+          if (!perElement) m[(blocks[s] as number) + r] = value;
         }
         if (perElement) this.#storeRow(o, i);
       }
@@ -144,24 +153,32 @@ export class RowCall {
   #listFrom(first: number): StepList | null {
     const { loads, places, results, storePlaces, listRegister } = this.#compiled;
     const { stages, perElement } = this.#kernel;
-    const heap = this.#heap;
     const scratch = this.#scratch;
     const length = this.#length;
     const store = this.#store;
-    if (this.#type !== 'f32' || this.#inner !== 1 || !fitsList(length)) return null;
+    if (this.#type !== 'f32' || this.#inner !== 1 || length < SHORT) return null;
     if (perElement && !(this.#native && store.computed)) return null;
     if (this.#inputs.some(({ move, sl }) => move !== null || sl >>> 0 > 1)) return null;
-    const list = new StepList(heap, scratch.register(listRegister));
+    const list = new StepList(this.#heap, this.#threads, scratch, this.#compiled.layout, listRegister);
     const outAt = this.#outAt + first * length;
     const begin = (program: Program, at: RowPlaces): void => {
       at.begin(program);
-      if (program.indexSlot >= 0) countUp(this.#m, program.base[program.indexSlot] as number, 0, length);
       for (const { slot, index } of program.inputs) {
         const input = this.#inputs[index];
         // or a stage's values, which lie in the output
         if (input === undefined) at.put(slot, outAt, 1, length);
         else at.put(slot, input.at + first * input.so, input.sl, input.so);
       }
+    };
+    const steps = ({ perRow, varying, indexSlot }: Program, at: RowPlaces): boolean => {
+      if (perRow.count > 0) {
+        list.part(1);
+        if (!list.add(perRow, at)) return false;
+      }
+      // what is folded as it lies needs no blocks
+      list.part(length, varying.count > 0 || indexSlot >= 0 ? BLOCK : length);
+      if (indexSlot >= 0) list.countUp(at, indexSlot, 0, 0);
+      return list.add(varying, at);
     };
     for (let s = 0; s < stages.length; s++) {
       const load = loads[s] as Program;
@@ -171,19 +188,14 @@ export class RowCall {
       begin(load, at);
       if (s === this.#reused) at.put(load.result, outAt, 1, length);
       const { cell, register } = results[s] as { cell: number; register: number };
-      const block = scratch.register(register) / 4;
-      if (
-        !list.add(load.perRow, 1, at) ||
-        !list.add(load.varying, length, at) ||
-        !list.fold(combine, length, at, load.result, scratch.cell(cell) / 4, block)
-      )
-        return null;
+      const own = scratch.cell(cell) / 4;
+      const to = perElement ? own : scratch.register(register) / 4;
+      if (!steps(load, at) || !list.fold(combine, at, load.result, own, to)) return null;
     }
     if (!perElement) return list;
     begin(store, storePlaces);
     storePlaces.put(store.result, outAt, 1, length);
-    const whole = list.add(store.perRow, 1, storePlaces) && list.add(store.varying, length, storePlaces);
-    return whole ? list : null;
+    return steps(store, storePlaces) ? list : null;
   }
 
   /** Sets a slot of `program` to `n` elements of an input, `step` apart, from the `l`-th of row (o, i) on. */

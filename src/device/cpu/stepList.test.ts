@@ -120,6 +120,12 @@ describe('lists', () => {
     ['sigmoid', s],
     ['a product with 1', e.add(e.mul(e.mul(x, e.scalar(0)), x), e.mul(x, e.scalar(0)))],
     ['gelu', e.mul(e.mul(x, 0.5), e.add(1, e.erf(e.mul(x, Math.SQRT1_2))))],
+    // lists do exp and what stands around it as one step, where nothing else reads what is between
+    ['exp of a difference', e.exp(e.sub(x, e.input(1)))],
+    ['a share, the other way round', e.div(1, e.add(e.exp(e.sub(x, e.input(1))), 1))],
+    ['exp read twice', e.add(e.exp(e.neg(x)), e.div(1, e.add(1, e.exp(e.neg(x)))))],
+    ['its operand read twice', e.mul(e.neg(x), e.exp(e.neg(x)))],
+    ['shares of others than 1', e.add(e.div(2, e.add(1, e.exp(x))), e.div(1, e.add(2, e.exp(e.sub(2, x)))))],
     ['choice', e.select(e.gt(x, e.input(1)), e.mul(x, 2), e.sub(e.exp(x), 1))],
     ['no compiled loop', e.add(e.sin(x), e.exp(x))],
   ])('%s: many blocks at once and one by one, also in place', (name, expr) => {

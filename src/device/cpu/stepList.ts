@@ -1,114 +1,226 @@
-// Steps of programs as a list that one call into WebAssembly runs for many rows (`run` of kernels/vector.ts): the same loops in the same order as Program.run, without
-// JavaScript between them. Who makes a list says where rows begin; what the list cannot express is left to the caller.
+// Steps of programs as a list that one call into WebAssembly runs for many rows (`run` of kernels/vector.ts), or threads, each for some of them: the same loops as Program.run's,
+// without JavaScript between them. Who makes a list says where rows begin; what the list cannot express is left to the caller.
 import type { Heap } from './heap.ts';
-import type { Program, Steps } from './program.ts';
+import type { Chain, Program, Steps } from './program.ts';
+import type { Layout, Scratch } from './scratch.ts';
 import { BLOCK } from './scratch.ts';
-import { FOLD_CODES, SELECT } from './wasm/loops.ts';
+import type { Threads } from './threads/threads.ts';
+import { COUNT, EXP, FOLD_CODES, isFunction, NEG, SELECT, SUB } from './wasm/loops.ts';
 
-/** Words of a step, as in kernels/vector.ts. */
-const WORDS = 13;
+/** Words of the fields of a job, of a step, and of a result or operand in it, as in kernels/vector.ts. */
+const FIELDS = 16;
+const WORDS = 22;
+const PLACE = 5;
 /** Steps for which a register has room. */
-const MOST = Math.floor((BLOCK * 2) / WORDS);
+const MOST = Math.floor((BLOCK * 2 - FIELDS) / WORDS) - 2;
 /** Runs shorter than this are JavaScript's, whose sums have another order. */
-const SHORT = 16;
+export const SHORT = 16;
+/** Nanoseconds that an element takes: an addition in the first-level cache, and exp or its like. */
+const PLAIN_TIME = 0.15;
+const FUNCTION_TIME = 0.8;
 
 export type Folding = keyof typeof FOLD_CODES;
 
-/** Whether rows of `length` elements can be run by lists at all. */
-export function fitsList(length: number): boolean {
-  return length >= SHORT && length <= BLOCK;
-}
-
-/** Where each of a program's slots lies in a list: the first row's first element, the stride, and how far on the next row's lie; in elements. */
+/** Where each of a program's slots lies in a list: the first row's first element, the stride, how far on the next row's lie (in elements); and whether it is an array's. */
 export class RowPlaces {
   readonly base: Int32Array;
   readonly stride: Int32Array;
   readonly next: Int32Array;
+  readonly array: Uint8Array;
 
   constructor({ base }: Program) {
     this.base = new Int32Array(base.length);
     this.stride = new Int32Array(base.length);
     this.next = new Int32Array(base.length);
+    this.array = new Uint8Array(base.length);
   }
 
-  /** As the program has it, the same for all rows. */
+  /** In the scratch memory, as the program has it. */
   begin({ base, stride }: Program): void {
     this.base.set(base);
     this.stride.set(stride);
     this.next.fill(0);
+    this.array.fill(0);
   }
 
   put(slot: number, base: number, stride: number, next: number): void {
     this.base[slot] = base;
     this.stride[slot] = stride;
     this.next[slot] = next;
+    this.array[slot] = 1;
   }
 }
 
 export class StepList {
   readonly #heap: Heap;
+  readonly #threads: Threads;
+  readonly #scratch: Scratch;
+  readonly #layout: Layout;
+  /** The register's first word. */
   readonly #at: number;
   #count = 0;
+  /** Where the last part begins, its elements, and how many parts and folds there are. */
+  #part = 0;
+  #length = 0;
+  #parts = 0;
+  #folds = 0;
+  /** Nanoseconds of a row, about. */
+  #time = 0;
 
-  /** `at`: the byte offset of a register. */
-  constructor(heap: Heap, at: number) {
+  /** `register`: one of the layout's that holds the list. */
+  constructor(heap: Heap, threads: Threads, scratch: Scratch, layout: Layout, register: number) {
     this.#heap = heap;
-    this.#at = at;
+    this.#threads = threads;
+    this.#scratch = scratch;
+    this.#layout = layout;
+    this.#at = scratch.register(register) / 4;
   }
 
-  /** Appends steps on `n` elements; false where one of them cannot be run. */
-  add(steps: Steps, n: number, places: RowPlaces): boolean {
-    const { code, codes, count } = steps;
+  /** Begins a part: what is added from here on runs on `n` elements of a row, `block` at a time. */
+  part(n: number, block = BLOCK): void {
+    this.#part = this.#next();
+    this.#parts++;
+    this.#length = n;
+    const { i32 } = this.#heap;
+    // where no address stands: threads move those
+    i32[this.#part + 3] = n;
+    i32[this.#part + 4] = block;
+    i32[this.#part + 5] = WORDS * 4;
+  }
+
+  /** The first word of one more step. */
+  #next(): number {
+    return this.#at + FIELDS + this.#count++ * WORDS;
+  }
+
+  /** One more step of the part. */
+  #step(op: number): number {
+    const to = this.#next();
+    const { i32 } = this.#heap;
+    i32[to] = op;
+    i32[to + 1] = 0;
+    i32[this.#part + 5] = (to + WORDS - this.#part) * 4;
+    this.#time += this.#length * (isFunction(op) ? FUNCTION_TIME : PLAIN_TIME);
+    return to;
+  }
+
+  /** Appends steps; false where one of them cannot be run. */
+  add(steps: Steps, places: RowPlaces): boolean {
+    const { code, codes, count, chains } = steps;
     const { stride } = places;
     const { i32 } = this.#heap;
     if (this.#count + count >= MOST) return false;
     for (let s = 0; s < count; s++) {
       const op = codes[s] as number;
-      const dst = code[s * 4] as number;
       const a = code[s * 4 + 1] as number;
+      const chain = chains.get(s);
+      if (chain !== undefined && codes[chain.exp] === EXP && this.#exponential(steps, s, chain, places)) {
+        s = chain.last;
+        continue;
+      }
       const b = code[s * 4 + 2] as number;
       const c = code[s * 4 + 3] as number;
       const strides = (stride[a] as number) | (stride[b] as number) | (stride[c] as number);
       // functions of one number read neighbours
-      if (op < 0 || strides >>> 0 > 1 || (op < 16 && n > 1 && stride[a] !== 1)) return false;
-      const others = op < 16 ? a : b;
-      const to = this.#at / 4 + this.#count++ * WORDS;
-      i32[to] = op;
-      i32[to + 1] = n;
-      place(i32, to + 2, places, dst);
-      place(i32, to + 4, places, a);
-      i32[to + 6] = (stride[a] as number) * 4;
-      place(i32, to + 7, places, others);
-      i32[to + 9] = (stride[others] as number) * 4;
-      if (op !== SELECT) continue;
-      place(i32, to + 10, places, c);
-      i32[to + 12] = (stride[c] as number) * 4;
+      if (op < 0 || strides >>> 0 > 1 || (op < 16 && this.#length > 1 && stride[a] !== 1)) return false;
+      const to = this.#step(op);
+      place(i32, to + 2, places, code[s * 4] as number);
+      place(i32, to + 2 + PLACE, places, a);
+      if (op >= 16) place(i32, to + 2 + PLACE * 2, places, b);
+      if (op === SELECT) place(i32, to + 2 + PLACE * 3, places, c);
     }
     return true;
   }
 
-  /** Appends the fold of slot `a`'s `n` elements into the cell at `cell` and, row after row, to `to` and what follows; false where they are not neighbours. */
-  fold(combine: Folding, n: number, places: RowPlaces, a: number, cell: number, to: number): boolean {
-    if (places.stride[a] !== 1 || this.#count >= MOST) return false;
+  /** Appends exp and what goes with it, from step `first` on; false where that does not lie as it must. */
+  #exponential({ code, codes }: Steps, first: number, { exp, last }: Chain, places: RowPlaces): boolean {
+    const a = code[first * 4 + 1] as number;
+    const b = code[first * 4 + 2] as number;
+    const less = codes[first] === SUB;
+    if (places.stride[a] !== 1 || (less && places.stride[b] !== 0)) return false;
     const { i32 } = this.#heap;
-    const at = this.#at / 4 + this.#count++ * WORDS;
-    i32[at] = FOLD_CODES[combine];
-    i32[at + 1] = n;
-    i32[at + 2] = cell * 4;
-    i32[at + 3] = 0;
-    place(i32, at + 4, places, a);
-    i32[at + 7] = to * 4;
-    i32[at + 8] = 4;
+    const to = this.#step(EXP);
+    i32[to + 1] = (codes[first] === NEG ? -(2 ** 31) : less ? 1 : 0) + (last > exp ? 2 : 0);
+    place(i32, to + 2, places, code[last * 4] as number);
+    place(i32, to + 2 + PLACE, places, a);
+    if (less) place(i32, to + 2 + PLACE * 2, places, b);
     return true;
   }
 
-  /** Runs the list for `rows` rows; once more, it goes on with the rows after them. */
-  run(rows: number): void {
-    this.#heap.kernels.vector.run(this.#at, this.#count, rows);
+  /** Appends the writing of `start`, `start` + 1, … to a slot, and of what is `next` more for the next row. */
+  countUp(places: RowPlaces, slot: number, start: number, next: number): void {
+    const { i32 } = this.#heap;
+    const to = this.#step(COUNT);
+    place(i32, to + 2, places, slot);
+    put(i32, to + 2 + PLACE, start, 1, next, true);
+  }
+
+  /** Appends the fold of slot `a` into the cell at `cell` and, where it is another place, row after row to `to` and what follows; false where its elements are not neighbours. */
+  fold(combine: Folding, places: RowPlaces, a: number, cell: number, to: number): boolean {
+    if (places.stride[a] !== 1 || this.#count >= MOST) return false;
+    const { i32 } = this.#heap;
+    this.#folds++;
+    const at = this.#step(FOLD_CODES[combine]);
+    put(i32, at + 2, cell, 0, 0, false);
+    place(i32, at + 2 + PLACE, places, a);
+    put(i32, at + 2 + PLACE * 2, to, 0, to === cell ? 0 : 1, to !== cell);
+    return true;
+  }
+
+  /** Runs the list for `rows` rows; `shareable`: threads may take some of them, since nothing that is read is written. */
+  run(rows: number, shareable: boolean): void {
+    const bytes = this.#count * WORDS * 4;
+    const steps = (this.#at + FIELDS) * 4;
+    const wanted = shareable ? this.#wanted(rows) : 1;
+    const tileRows = Math.ceil(rows / wanted);
+    const down = Math.ceil(rows / tileRows);
+    // a row is cut where it is one part without folds
+    const cuttable = this.#parts === 1 && this.#folds === 0;
+    const blocks = Math.ceil(this.#length / BLOCK);
+    const tileBlocks = cuttable ? Math.ceil(blocks / Math.ceil(wanted / down)) : blocks;
+    const across = Math.ceil(blocks / tileBlocks);
+    if (wanted > 1)
+      this.#heap.u32.set(
+        [
+          steps,
+          bytes,
+          rows,
+          tileRows,
+          // parts of several lengths are never cut
+          across > 1 ? tileBlocks * BLOCK : ALL,
+          across,
+          this.#scratch.cell(0),
+          this.#layout.cells * 8,
+        ],
+        this.#at,
+      );
+    this.#threads.run('runTile', this.#at * 4, down * across, () => {
+      this.#heap.kernels.vector.run(steps, bytes, 0, rows, 0, ALL);
+    });
+  }
+
+  #wanted(rows: number): number {
+    const tiles = this.#threads.tiles(this.#time * rows, 0xffff);
+    if (tiles === 1) return 1;
+    // a thread's working memory holds a list, and stands for cells and registers
+    const { kept, temps } = this.#layout;
+    const own = this.#scratch.register(kept + temps + 1) - this.#scratch.cell(0);
+    return own > this.#threads.workBytes ? 1 : tiles;
   }
 }
 
-function place(i32: Int32Array, at: number, { base, next }: RowPlaces, slot: number): void {
-  i32[at] = (base[slot] as number) * 4;
-  i32[at + 1] = (next[slot] as number) * 4;
+/** More elements than a row has. */
+const ALL = 2 ** 31 - 1;
+
+function place(i32: Int32Array, at: number, { base, stride, next, array }: RowPlaces, slot: number): void {
+  put(i32, at, base[slot] as number, stride[slot] as number, next[slot] as number, array[slot] === 1);
+}
+
+/** All in elements of 4 bytes. An array goes on along the row; what lies in the scratch memory is a thread's own. */
+function put(i32: Int32Array, at: number, base: number, stride: number, next: number, array: boolean): void {
+  i32[at] = base * 4;
+  i32[at + 1] = stride * 4;
+  i32[at + 2] = next * 4;
+  i32[at + 3] = array && stride === 1 ? -1 : 0;
+  i32[at + 4] = array ? 0 : -1;
 }

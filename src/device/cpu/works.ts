@@ -9,10 +9,11 @@ import { Heap } from './heap.ts';
 import { loopsOf } from './loops/tables.ts';
 import { ProductRunner } from './product/product.ts';
 import { TiledProduct } from './product/tiled.ts';
-import type { Ready } from './replay.ts';
+import type { Ready } from './programs.ts';
 import { RowRunner } from './row.ts';
 import { Scratch } from './scratch.ts';
 import { Temporaries } from './temporaries.ts';
+import { Threads } from './threads/threads.ts';
 import type { Simd } from './wasm/load.ts';
 
 /** Where the arrays begin: offset 0 belongs to none, so that a forgotten offset shows. */
@@ -21,8 +22,7 @@ const FIRST_BYTE = 1024;
 /** Everything that is gone after `dispose`. */
 export interface Works {
   readonly heap: Heap;
-  /** The compiled products. */
-  readonly tiled: TiledProduct;
+  readonly threads: Threads;
   /** Is called when the heap has moved. */
   readonly moved: () => void;
   readonly allocator: Allocator;
@@ -42,17 +42,18 @@ export function makeWorks(simd: Simd | undefined): Works {
   const moved = (): void => {
     scratch.loops = loopsOf(heap);
   };
-  const elementwise = new ElementwiseRunner(heap, scratch, temporaries);
-  const tiled = new TiledProduct(heap, allocator, temporaries, moved);
+  const threads = new Threads(heap, allocator, temporaries, moved);
+  const elementwise = new ElementwiseRunner(heap, scratch, temporaries, threads);
+  const tiled = new TiledProduct(heap, allocator, temporaries, threads);
   return {
     heap,
-    tiled,
+    threads,
     moved,
     allocator,
     scratch,
     temporaries,
     elementwise,
-    row: new RowRunner(heap, scratch, temporaries),
+    row: new RowRunner(heap, scratch, temporaries, threads),
     product: new ProductRunner(heap, scratch, temporaries, elementwise, tiled),
     generators: new CpuGenerators(0),
   };

@@ -1,5 +1,6 @@
 // Finds a WebGPU adapter in a page, a worker or Node, and asks it for a device; says in plain words why there is none.
-import { GpuUnavailableError } from '../../core/errors.ts';
+import { ArgumentError, GpuUnavailableError } from '../../core/errors.ts';
+import { describe } from '../../core/shape.ts';
 import type { GpuTraits } from './lowering.ts';
 
 export interface OpenOptions {
@@ -14,6 +15,34 @@ export interface OpenedAdapter {
   /** The adapter's name, for people. */
   readonly description: string;
   readonly traits: GpuTraits;
+}
+
+const OPTIONS = ['powerPreference', 'allowSoftware'];
+
+const POWER: readonly unknown[] = [undefined, 'low-power', 'high-performance'];
+
+/** Refuses what is no option. */
+export function checkOptions(op: string, options: unknown): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new ArgumentError(
+      `expected options such as { allowSoftware: true }, received ${describe(options)}. Pass an object or nothing.`,
+      { op },
+    );
+  const { powerPreference } = options as OpenOptions;
+  if (!POWER.includes(powerPreference))
+    throw new ArgumentError(
+      `expected powerPreference to be 'low-power' or 'high-performance', received ${describe(powerPreference)}. Leave it out for the browser's own choice.`,
+      { op },
+    );
+  const plain = (name: string): string => name.replaceAll('_', '').toLowerCase();
+  for (const name of Object.keys(options)) {
+    if (OPTIONS.includes(name)) continue;
+    const meant = OPTIONS.find((known) => plain(known) === plain(name));
+    throw new ArgumentError(
+      `expected the options ${OPTIONS.join(' and ')}, received ${name}. ${meant === undefined ? 'Leave it out.' : `Did you mean ${meant}?`}`,
+      { op },
+    );
+  }
 }
 
 // Dawn stops answering once the object that `create` gave is collected: it is held for the process's life. (It keeps no process

@@ -159,6 +159,9 @@ test('take and takeAlong, clipped and wrapped, with indices of every dtype', () 
   }
 });
 
+/** The dtypes that scatterAddNd takes: those that are computed in as they are. */
+const ADDED: readonly DType[] = ['float32', 'float64', 'int32', 'uint32'];
+
 test('gatherNd, scatterNd and scatterAddNd', () => {
   for (let round = 0; round < 150; round++) {
     const depth = Math.floor(random() * 4);
@@ -190,6 +193,7 @@ test('gatherNd, scatterNd and scatterAddNd', () => {
     expect(
       run('scatterNd', [[dtype, [count, slice], rows], index], [dtype, [whole.length]], dims, whole),
     ).toEqual(scattered);
+    if (!ADDED.includes(dtype)) continue;
     const added = whole.slice();
     rows.forEach((v, at) => {
       const to = offset(Math.floor(at / slice)) + (at % slice);

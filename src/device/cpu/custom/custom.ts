@@ -2,32 +2,26 @@
 import type { CpuGenerators } from '../../../core/random/mxnetCpu.ts';
 import { sizeOf } from '../../../core/shape.ts';
 import { e } from '../../../ir/expr.ts';
-import type { CustomKernel, ElementwiseKernel, Operand } from '../../../ir/kernel.ts';
+import type { CustomKernel, Operand } from '../../../ir/kernel.ts';
 import { elementwiseKernel } from '../../../ir/kernel.ts';
 import type { ElementwiseRunner } from '../elementwise.ts';
 import type { Heap } from '../heap.ts';
+import { Made } from '../made.ts';
 import type { Temporaries } from '../temporaries.ts';
+import type { Threads } from '../threads/threads.ts';
 import { stridedCopy } from './copy.ts';
 import { cumsum } from './cumsum.ts';
-import { gatherNd, take, takeAlong } from './gather.ts';
+import { gatherNd, scatterNd, take, takeAlong } from './indexing.ts';
 import { pad } from './pad.ts';
 import { pool } from './pool.ts';
 import { poolGrad } from './poolGrad.ts';
 import { random } from './random.ts';
-import { scatterAddNd, scatterNd } from './scatter.ts';
 import { sort } from './sort.ts';
 
 /** Epilogues as kernels in place. */
-const finishes = new WeakMap<CustomKernel, ElementwiseKernel>();
-
-function finishOf(kernel: CustomKernel): ElementwiseKernel {
-  let finish = finishes.get(kernel);
-  if (finish === undefined) {
-    finish = elementwiseKernel(kernel.name, 1, kernel.epilogue ?? e.input(0));
-    finishes.set(kernel, finish);
-  }
-  return finish;
-}
+const finishes = new Made((kernel: CustomKernel) =>
+  elementwiseKernel(kernel.name, 1, kernel.epilogue ?? e.input(0)),
+);
 
 /** What the routines work with. */
 export interface CustomWorks {
@@ -35,19 +29,23 @@ export interface CustomWorks {
   readonly temporaries: Temporaries;
   readonly elementwise: ElementwiseRunner;
   readonly generators: CpuGenerators;
+  readonly threads: Threads;
 }
 
 export function runCustom(
-  { heap, temporaries, elementwise, generators }: CustomWorks,
+  works: CustomWorks,
   kernel: CustomKernel,
   inputs: readonly Operand[],
   outputs: readonly Operand[],
   dims: readonly number[],
   scalars: readonly number[],
 ): void {
+  const { heap, temporaries, elementwise, generators } = works;
   const y = outputs[0] as Operand;
   const x = inputs[0] as Operand;
   const indices = inputs[1] as Operand;
+  /** The kernel's own inputs, before those of its epilogue. */
+  let own = 1;
   switch (kernel.name) {
     case 'stridedCopy':
       stridedCopy(heap, x, y, dims);
@@ -62,10 +60,8 @@ export function runCustom(
       gatherNd(heap, x, indices, y, dims);
       break;
     case 'scatterNd':
-      scatterNd(heap, x, indices, y, dims);
-      break;
     case 'scatterAddNd':
-      scatterAddNd(heap, temporaries, x, indices, y, dims);
+      scatterNd(heap, x, indices, y, dims, kernel.name === 'scatterAddNd');
       break;
     case 'pad':
       pad(heap, x, y, dims);
@@ -73,20 +69,15 @@ export function runCustom(
     case 'poolMax':
     case 'poolAvg':
     case 'poolSum':
-      pool(heap, temporaries, kernel.name, x, y, dims);
-      if (kernel.epilogue !== null)
-        elementwise.run(finishOf(kernel), [y, ...inputs.slice(1)], [y], [], scalars);
+      pool(works, kernel.name, x, y, dims);
       break;
     case 'poolMaxGrad':
     case 'poolMaxPick':
     case 'poolAvgGrad':
-    case 'poolSumGrad': {
-      const own = kernel.name === 'poolMaxGrad' || kernel.name === 'poolMaxPick' ? 2 : 1;
-      poolGrad(heap, temporaries, kernel.name, inputs.slice(0, own), y, dims);
-      if (kernel.epilogue !== null)
-        elementwise.run(finishOf(kernel), [y, ...inputs.slice(own)], [y], [], scalars);
+    case 'poolSumGrad':
+      own = kernel.name === 'poolMaxGrad' || kernel.name === 'poolMaxPick' ? 2 : 1;
+      poolGrad(works, kernel.name, inputs.slice(0, own), y, dims);
       break;
-    }
     case 'sort':
       sort(heap, x, y, outputs[1], dims);
       break;
@@ -109,4 +100,6 @@ export function runCustom(
       random(heap, generators, kernel.name, y, scalars);
       break;
   }
+  if (kernel.epilogue !== null)
+    elementwise.run(finishes.of(kernel), [y, ...inputs.slice(own)], [y], [], scalars);
 }

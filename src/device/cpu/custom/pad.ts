@@ -1,13 +1,12 @@
-// Padding by the edge or by reflection: each axis gets a table from output to input places, the last axis is copied in runs.
+// Padding by the edge or by reflection: axis by axis each place of the output finds its place in the input; the input's own part of the last axis is copied in a run.
 import { bytesOf } from '../../../core/dtype.ts';
+import { stridesOf } from '../../../core/shape.ts';
 import type { Operand } from '../../../ir/kernel.ts';
 import { moveBetween } from '../convert.ts';
 import type { Heap } from '../heap.ts';
 
-/** Where output place `c` lies along an axis of `extent` elements after `before` padded ones. */
-function sourcePlace(c: number, before: number, extent: number, reflect: boolean): number {
-  const i = c - before;
-  if (i >= 0 && i < extent) return i;
+/** Where place `i` beside an axis of `extent` elements is read. */
+function sourcePlace(i: number, extent: number, reflect: boolean): number {
   if (!reflect || extent === 1) return i < 0 ? 0 : extent - 1;
   const period = 2 * (extent - 1);
   const r = ((i % period) + period) % period;
@@ -16,44 +15,25 @@ function sourcePlace(c: number, before: number, extent: number, reflect: boolean
 
 export function pad(heap: Heap, x: Operand, y: Operand, dims: readonly number[]): void {
   const [mode = 0, ndim = 0] = dims;
-  const extents = dims.slice(2, 2 + ndim);
-  const before = dims.slice(2 + ndim, 2 + 2 * ndim);
-  const out = dims.slice(2 + 2 * ndim, 2 + 3 * ndim);
-  if (out.some((d) => d === 0) || extents.some((d) => d === 0)) return;
-  const from = x.storage.offset / bytesOf(x.dtype);
-  const to = y.storage.offset / bytesOf(y.dtype);
+  const part = (k: number): readonly number[] => dims.slice(2 + k * ndim, 2 + (k + 1) * ndim);
+  const [extents, before, out] = [part(0), part(1), part(2)] as const;
+  if (extents.includes(0)) return;
+  const [inSteps, outSteps] = [stridesOf(extents), stridesOf(out)];
   const move = moveBetween(x.dtype, y.dtype);
-  if (ndim === 0) {
-    move(heap, 1, to, 1, from, 1);
-    return;
-  }
-  const tables = out.map((d, axis) =>
-    Array.from({ length: d }, (_, c) =>
-      sourcePlace(c, before[axis] as number, extents[axis] as number, mode === 1),
-    ),
-  );
-  const last = ndim - 1;
-  const inner = out[last] as number;
-  const table = tables[last] as number[];
-  // the part of a row that is the input's own, and what lies beside it
-  const low = Math.min(inner, Math.max(0, before[last] as number));
-  const high = Math.max(low, Math.min(inner, (before[last] as number) + (extents[last] as number)));
-  const rows = out.slice(0, last).reduce((a, b) => a * b, 1);
-  for (let row = 0; row < rows; row++) {
-    let rest = row;
-    let at = 0;
-    let step = extents[last] as number;
-    for (let axis = last - 1; axis >= 0; axis--) {
-      const d = out[axis] as number;
-      const c = rest % d;
-      rest = (rest - c) / d;
-      at += ((tables[axis] as number[])[c] as number) * step;
-      step *= extents[axis] as number;
+  const fill = (axis: number, from: number, to: number): void => {
+    const extent = extents[axis] ?? 1;
+    const end = out[axis] ?? 1;
+    const lead = before[axis] ?? 0;
+    const last = axis >= ndim - 1;
+    for (let c = 0; c < end; ) {
+      const i = c - lead;
+      const inside = i >= 0 && i < extent;
+      const a = inside ? i : sourcePlace(i, extent, mode === 1);
+      const n = inside && last ? Math.min(extent - i, end - c) : 1;
+      if (last) move(heap, n, to + c, 1, from + a, 1);
+      else fill(axis + 1, from + a * (inSteps[axis] as number), to + c * (outSteps[axis] as number));
+      c += n;
     }
-    const a = from + at;
-    const o = to + row * inner;
-    for (let c = 0; c < low; c++) move(heap, 1, o + c, 1, a + (table[c] as number), 1);
-    if (high > low) move(heap, high - low, o + low, 1, a + (table[low] as number), 1);
-    for (let c = high; c < inner; c++) move(heap, 1, o + c, 1, a + (table[c] as number), 1);
-  }
+  };
+  fill(0, x.storage.offset / bytesOf(x.dtype), y.storage.offset / bytesOf(y.dtype));
 }

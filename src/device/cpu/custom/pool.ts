@@ -8,12 +8,19 @@ import type { Cells } from '../loops/loop.ts';
 import { NATIVE, widthOf } from '../program.ts';
 import { identityOf } from '../reduce.ts';
 import type { Temporaries } from '../temporaries.ts';
+import type { Threads } from '../threads/threads.ts';
 
 export type PoolKind = 'poolMax' | 'poolAvg' | 'poolSum';
 
+/** What pooling and its gradients work with. */
+export interface PoolWorks {
+  readonly heap: Heap;
+  readonly temporaries: Temporaries;
+  readonly threads: Threads;
+}
+
 export function pool(
-  heap: Heap,
-  temporaries: Temporaries,
+  works: PoolWorks,
   kind: PoolKind,
   x: Operand,
   y: Operand,
@@ -21,6 +28,7 @@ export function pool(
 ): void {
   const outputs = sizeOf(y.shape);
   if (outputs === 0) return;
+  const { heap, temporaries } = works;
   const type = computeTypeOf(x.dtype);
   const width = widthOf(type);
   const native = NATIVE[type];
@@ -34,30 +42,46 @@ export function pool(
   }
   const final = to;
   if (y.dtype !== native) to = temporaries.take(outputs * width) / width;
-  const m = heap[type];
-  if (type === 'f32' && isFlat(dims))
-    heap.kernels.vector.pool(CODE[kind], from * 4, to * 4, ...windowsOf(dims), dims[16] ?? 0);
-  else walk(m, kind, from, to, dims, identityOf(type, 'max'));
+  if (type === 'f32' && isFlat(dims)) runWindows(works, 'poolTile', kind, [from * 4, 0, to * 4], dims);
+  else walk(heap[type], kind, from, to, dims, identityOf(type, 'max'));
   if (y.dtype !== native) moveBetween(native, y.dtype)(heap, outputs, final, 1, to, 1);
   temporaries.release();
 }
 
+/** Nanoseconds of one thread for an element of a window. */
+const ELEMENT = 0.3;
 /** Kinds in kernels/windows.ts. */
-export const CODE = { poolMax: 0, poolSum: 1, poolAvg: 2 } as const;
+const CODE = { poolMax: 0, poolSum: 1, poolAvg: 2 } as const;
 
 /** Whether windows have two axes: one plane each, one beside the other. */
 export function isFlat(dims: readonly number[]): boolean {
   return dims[1] === dims[4] && dims[7] === 1 && dims[10] === 1 && dims[13] === 0;
 }
 
-type Five = [number, number, number, number, number];
-type Eleven = [...Five, ...Five, number];
-
-/** Planes, then extents of inputs, outputs and windows, strides and padding along two axes. */
-export function windowsOf(dims: readonly number[]): Eleven {
+/** A job of kernels/windows.ts, planes shared among threads. `places` (bytes): the data, what stands above, the result. */
+export function runWindows(
+  { heap, temporaries, threads }: PoolWorks,
+  job: 'poolTile' | 'poolSpreadTile' | 'poolMaxGradTile',
+  kind: PoolKind,
+  places: readonly [number, number, number],
+  dims: readonly number[],
+): void {
   const at = (i: number): number => dims[i] ?? 0;
-  const sizes = [at(0) * at(1), at(2), at(3), at(5), at(6)] as const;
-  return [...sizes, at(8), at(9), at(11), at(12), at(14), at(15)];
+  const planes = at(0) * at(1);
+  const sizes = [2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 16].map(at);
+  // two rows of doubles with their margins, and what averages are divided by
+  const bytes = 8 * (2 * at(3) + at(6) * (at(12) + 2) + 3 * at(9) + 2 * at(15) + 64);
+  const fits = bytes <= threads.workBytes;
+  const work = fits ? threads.work : temporaries.take(bytes);
+  const fields = temporaries.take(17 * 4);
+  const tiles = fits
+    ? threads.tiles(planes * at(5) * at(6) * at(8) * at(9) * ELEMENT, Math.min(planes, 0xffff))
+    : 1;
+  const each = Math.ceil(planes / tiles);
+  heap.u32.set([CODE[kind], ...places, planes, ...sizes, each], fields / 4);
+  threads.run(job, fields, Math.ceil(planes / each), () => {
+    for (let tile = 0; tile * each < planes; tile++) heap.kernels.vector[job](fields, tile, work);
+  });
 }
 
 /** Folds a window of dz × dy × dx elements. */

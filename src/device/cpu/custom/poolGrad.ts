@@ -4,18 +4,16 @@ import { bytesOf, computeTypeOf } from '../../../core/dtype.ts';
 import { sizeOf } from '../../../core/shape.ts';
 import type { Operand } from '../../../ir/kernel.ts';
 import { moveBetween } from '../convert.ts';
-import type { Heap } from '../heap.ts';
 import type { Cells } from '../loops/loop.ts';
 import { NATIVE, widthOf } from '../program.ts';
-import type { Temporaries } from '../temporaries.ts';
-import { CODE, isFlat, windowsOf } from './pool.ts';
+import type { PoolWorks } from './pool.ts';
+import { isFlat, runWindows } from './pool.ts';
 
 export type PoolGradKind = 'poolMaxGrad' | 'poolMaxPick' | 'poolAvgGrad' | 'poolSumGrad';
 
 /** `poolMaxGrad`, `poolMaxPick`, `poolAvgGrad`, `poolSumGrad`: see ir/kernel.ts. */
 export function poolGrad(
-  heap: Heap,
-  temporaries: Temporaries,
+  works: PoolWorks,
   kind: PoolGradKind,
   inputs: readonly Operand[],
   y: Operand,
@@ -23,6 +21,7 @@ export function poolGrad(
 ): void {
   const count = sizeOf(y.shape);
   if (count === 0) return;
+  const { heap, temporaries } = works;
   const type = computeTypeOf(y.dtype);
   const native = NATIVE[type];
   const width = widthOf(type);
@@ -36,29 +35,25 @@ export function poolGrad(
   });
   const final = y.storage.offset / bytesOf(y.dtype);
   const to = y.dtype === native ? final : temporaries.take(count * width) / width;
-  const m = heap[type];
   const [first = 0, second = 0] = places;
-  const compiled = type === 'f32' && isFlat(dims) && kind !== 'poolMaxPick';
-  const [, , iH = 0, iW = 0, , oH = 0, oW = 0, , kH = 0, kW = 0, , sH = 0, sW = 0, , pH = 0, pW = 0] = dims;
-  // such windows are written whole
-  const twos =
-    kH === 2 && kW === 2 && sH === 2 && sW === 2 && iH === 2 * oH && iW === 2 * oW && pH + pW === 0;
-  if (kind !== 'poolMaxPick' && !(compiled && kind === 'poolMaxGrad' && twos)) m.fill(0, to, to + count);
-  if (compiled) {
-    const windows = windowsOf(dims);
-    const { vector } = heap.kernels;
-    if (kind === 'poolMaxGrad') vector.poolMaxGrad(first * 4, second * 4, to * 4, ...windows);
+  const pick = kind === 'poolMaxPick';
+  if (type === 'f32' && isFlat(dims) && !pick) {
+    if (kind === 'poolMaxGrad')
+      runWindows(works, 'poolMaxGradTile', 'poolMax', [first * 4, second * 4, to * 4], dims);
     else
-      vector.poolSpread(
-        kind === 'poolAvgGrad' ? CODE.poolAvg : CODE.poolSum,
-        first * 4,
-        to * 4,
-        ...windows,
-        dims[16] ?? 0,
+      runWindows(
+        works,
+        'poolSpreadTile',
+        kind === 'poolAvgGrad' ? 'poolAvg' : 'poolSum',
+        [first * 4, 0, to * 4],
+        dims,
       );
-  } else if (kind === 'poolMaxGrad' || kind === 'poolMaxPick')
-    maxima(m, kind === 'poolMaxPick', first, second, to, dims);
-  else spread(m, kind === 'poolAvgGrad', first, to, dims);
+  } else {
+    const m = heap[type];
+    if (!pick) m.fill(0, to, to + count);
+    if (pick || kind === 'poolMaxGrad') maxima(m, pick, first, second, to, dims);
+    else spread(m, kind === 'poolAvgGrad', first, to, dims);
+  }
   if (y.dtype !== native) moveBetween(native, y.dtype)(heap, count, final, 1, to, 1);
   temporaries.release();
 }

@@ -3,50 +3,35 @@
 //   A(m, k) = f32 at a + aRows[m] + aDepth[k],  B(k, n) = f32 at b + bDepth[k] + bColumns[n],  C(m, n) = f32 at c + cRows[m] + cColumns[n]
 // Tables hold byte offsets (i32). Panels are packed to strips of 6 rows and 8 columns; a strip's micro-kernel keeps 6 × 8 sums in registers.
 // The sum of an element runs over blocks of `depth` whose size follows from K alone: the same whatever part of the result a call computes.
-// Compiled with fused multiply-add (relaxed SIMD); scripts/build-wasm.mjs makes the form without it from that.
+// Its steps come in two forms, with fused multiply-add (relaxed SIMD) and without: see madd.ts.
 
+import { FIELD_BYTES, Fields, part } from './fields';
 import { madd } from './madd';
 
-export { combine, complete, depthwise, dots, steps } from './thin';
+export { depthwiseTile, depthwiseWeightTile } from './depthwise';
+export { stepsTile, thinTile } from './thin';
 
 /** Rows and columns of a strip. */
 const MR = 6;
 const NR = 8;
-/** Depth, rows and columns of a block: the strip of B stays in the first-level cache, the panels (96 KiB and 512 KiB) in the second. */
+/** Depth, rows and columns of a block: the strip of B stays in the first-level cache, the panels (128 KiB and 512 KiB) in the second. */
 const KC = 256;
 const MC = 96;
 const NC = 512;
 
-/** Rows up to which columns are not worth packing. */
-const FEW = 12;
+/** Rows up to which columns are not worth packing, unless all of a column falls on one set of the first-level cache: where its elements are multiples of 4 KiB apart. */
+const FEW = 36;
+const SET_BYTES = 4096;
 
 /** Steps that a sum runs on before it is added to the one before: rounding errors grow with the steps of a run, not with the depth. */
 const CHUNK = 64;
 
-/** The fields of a product in memory, 4 bytes each. */
-const A = 0;
-const A_ROWS = 4;
-const A_DEPTH = 8;
-const B = 12;
-const B_DEPTH = 16;
-const B_COLUMNS = 20;
-const C = 24;
-const C_ROWS = 28;
-const C_COLUMNS = 32;
-const K = 36;
-/** Where the bias lies, and what it is: 0 none, 1 one a row, 2 one a column. */
-const BIAS = 40;
-const BIAS_KIND = 44;
-/** What is stored: 0 the sum, 1 the sum where it is positive (NaN stays), else 0. */
-const FINISH = 48;
-/** Whether C's values are added to. */
-const ADD = 52;
-
-/** Bytes of the working memory of a call: a strip's sums, then the panels, then what loads past their ends may touch. */
-const TILE_BYTES = 256;
-const A_BYTES = MC * KC * 4;
+/** Bytes of a thread's working memory: its fields, a strip's sums, the panels, then what loads past their ends may touch. */
+const SUM_BYTES = 256;
+// strips of rows are packed as wide as those of columns, by the same function
+const A_BYTES = (MC / MR) * NR * KC * 4;
 export function workBytes(): i32 {
-  return TILE_BYTES + A_BYTES + NC * KC * 4 + 64;
+  return FIELD_BYTES + SUM_BYTES + A_BYTES + NC * KC * 4 + 64;
 }
 
 // @ts-expect-error: decorator
@@ -63,43 +48,62 @@ function four(table: usize): bool {
   return i32x4.all_true(i32x4.eq(i32x4.sub(t, i32x4.splat(load<i32>(table))), i32x4(0, 4, 8, 12)));
 }
 
-/** The rows `m0 … m1` and columns `n0 … n1` of the product whose fields lie at `p`. */
-export function product(p: usize, m0: i32, m1: i32, n0: i32, n1: i32, work: usize): void {
-  const depthOfAll = load<i32>(p, K);
-  const blocks = (depthOfAll + KC - 1) / KC;
+/** Whether the eight are. */
+// @ts-expect-error: decorator
+@inline
+function eight(table: usize): bool {
+  return four(table) && four(table + 16) && entry(table, 4) - entry(table, 0) == 16;
+}
+
+/** A job: the operands are told by tables. */
+export function productTile(p: Fields, tile: i32, work: usize): void {
+  const own = changetype<Fields>(work);
+  for (let i = 0; part(p, tile, i, own); i++) product(own, work + FIELD_BYTES);
+}
+
+/** The rows and columns of the product that `p` names. */
+function product(p: Fields, work: usize): void {
   // blocks of equal size, so that none is thin
-  const step = blocks > 1 ? ((depthOfAll + blocks - 1) / blocks + 3) & ~3 : depthOfAll;
-  const panelA = work + TILE_BYTES;
+  const blocks = (p.depth + KC - 1) / KC;
+  const step = blocks > 1 ? ((p.depth + blocks - 1) / blocks + 3) & ~3 : p.depth;
+  const panelA = work + SUM_BYTES;
   const panelB = panelA + A_BYTES;
-  const bColumns = load<usize>(p, B_COLUMNS);
   // B's columns are read where they lie, or packed strip by strip, where they serve few rows
-  const few = m1 - m0 <= FEW;
-  for (let j = n0; j < n1; j += NC) {
-    const columns = min(NC, n1 - j);
+  const few = p.rows - p.row <= FEW && (entry(p.bDepth, 1) - entry(p.bDepth, 0)) % SET_BYTES != 0;
+  for (let j = p.column; j < p.columns; j += NC) {
+    const columns = min(NC, p.columns - j);
     let k = 0;
     do {
-      const depth = min(step, depthOfAll - k);
-      const stripA = depth * MR * 4;
-      const stripB = depth * NR * 4;
+      const depth = min(step, p.depth - k);
+      const bDepth = p.bDepth + (k << 2);
+      const stripBytes = depth * NR * 4;
       if (!few)
-        for (let c = 0, to = panelB; c < columns; c += NR, to += stripB)
-          packColumns(p, to, bColumns + ((j + c) << 2), min(NR, columns - c), k, depth);
-      for (let i = m0; i < m1; i += MC) {
-        const rows = min(MC, m1 - i);
-        for (let r = 0, to = panelA; r < rows; r += MR, to += stripA) packRows(p, to, i + r, min(MR, rows - r), k, depth);
-        const first = k == 0 && load<i32>(p, ADD) == 0;
-        const last = k + depth >= depthOfAll;
-        for (let c = 0, fromB = panelB; c < columns; c += NR, fromB += stripB)
+        for (let c = 0, to = panelB; c < columns; c += NR, to += stripBytes)
+          pack(p.b, p.bColumns + ((j + c) << 2), bDepth, min(NR, columns - c), depth, to);
+      for (let i = p.row; i < p.rows; i += MC) {
+        const rows = min(MC, p.rows - i);
+        for (let r = 0, to = panelA; r < rows; r += taken(rows - r), to += stripBytes)
+          pack(p.a, p.aRows + ((i + r) << 2), p.aDepth + (k << 2), min(NR, p.rows - i - r), depth, to);
+        const first = k == 0 && p.add == 0;
+        const last = k + depth >= p.depth;
+        for (let c = 0, fromB = panelB; c < columns; c += NR, fromB += stripBytes)
           strip(p, panelA, fromB, i, rows, j + c, min(NR, columns - c), k, depth, first, last, few, work);
       }
       k += depth;
-    } while (k < depthOfAll);
+    } while (k < p.depth);
   }
+}
+
+/** How many of the rows that are left a strip takes: two of four in place of six and two, whose loads would cost as much as six. */
+// @ts-expect-error: decorator
+@inline
+function taken(left: i32): i32 {
+  return left == MR + 1 || left == MR + 2 ? 4 : min(MR, left);
 }
 
 /** One strip of B against the rows of a block. */
 function strip(
-  p: usize,
+  p: Fields,
   panelA: usize,
   fromB: usize,
   row: i32,
@@ -114,44 +118,32 @@ function strip(
   work: usize,
 ): void {
   let near: usize = 0;
-  let far: usize = 0;
-  let mask0 = i32x4.splat(0);
-  let mask1 = mask0;
-  const table = load<usize>(p, B_DEPTH) + (<usize>k0 << 2);
+  const table = p.bDepth + (<usize>k0 << 2);
   if (few) {
-    const at = load<usize>(p, B_COLUMNS) + (<usize>column << 2);
-    if (columns == NR && twoRuns(at)) {
-      near = load<usize>(p, B) + entry(at, 0);
-      far = load<usize>(p, B) + entry(at, 7) - 28;
-      mask0 = i32x4.ne(jumps(at, entry(at, 0), 0), mask0);
-      mask1 = i32x4.ne(jumps(at + 16, entry(at, 0), 16), mask1);
-    } else packColumns(p, fromB, at, columns, k0, depth);
+    const at = p.bColumns + (<usize>column << 2);
+    if (columns == NR && eight(at)) near = p.b + entry(at, 0);
+    else pack(p.b, at, table, columns, depth, fromB);
   }
-  const cColumns = load<usize>(p, C_COLUMNS) + (<usize>column << 2);
-  const cRows = load<usize>(p, C_ROWS) + (<usize>row << 2);
-  const direct = columns == NR && four(cColumns) && four(cColumns + 16) && entry(cColumns, 4) - entry(cColumns, 0) == 16;
-  const c = load<usize>(p, C) + entry(cColumns, 0);
-  const kind = last ? load<i32>(p, BIAS_KIND) : 0;
-  const relu = last && load<i32>(p, FINISH) == 1;
-  const bias = load<usize>(p, BIAS);
+  const cColumns = p.cColumns + (<usize>column << 2);
+  const cRows = p.cRows + (<usize>row << 2);
+  const direct = columns == NR && eight(cColumns);
+  const c = p.c + entry(cColumns, 0);
+  const kind = last ? p.kind : 0;
+  const relu = last && p.relu != 0;
+  const bias = p.bias;
   let bias0 = f32x4.splat(0);
   let bias1 = bias0;
   if (kind == 2 && columns == NR) {
     bias0 = v128.load(bias + (<usize>column << 2));
     bias1 = v128.load(bias + (<usize>column << 2), 16);
   }
-  for (let r = 0; r < rows; r += MR) {
-    const fromA = panelA + <usize>(r * depth * 4);
-    const count = min(MR, rows - r);
-    if (near != 0) {
-      if (near == far) {
-        if (count > 4) here6(fromA, near, table, depth, work);
-        else here4(fromA, near, table, depth, work);
-      } else if (count > 4) across6(fromA, near, far, mask0, mask1, table, depth, work);
-      else across4(fromA, near, far, mask0, mask1, table, depth, work);
-    } else if (count > 4) kernel6(fromA, fromB, depth, work);
-    else if (count > 2) kernel4(fromA, fromB, depth, work);
-    else kernel2(fromA, fromB, depth, work);
+  for (let r = 0, count = 0, fromA = panelA; r < rows; r += count, fromA += depth * NR * 4) {
+    count = taken(rows - r);
+    if (near == 0) {
+      if (count > 4) kernel6(fromA, fromB, depth, work);
+      else kernel4(fromA, fromB, depth, work);
+    } else if (count > 4) here6(fromA, near, table, depth, work);
+    else here4(fromA, near, table, depth, work);
     if (direct) {
       for (let q = 0, from = work; q < count; q++, from += NR * 4) {
         const at = c + entry(cRows, r + q);
@@ -178,7 +170,7 @@ function strip(
       }
     } else {
       for (let q = 0; q < count; q++) {
-        const at = load<usize>(p, C) + entry(cRows, r + q);
+        const at = p.c + entry(cRows, r + q);
         for (let j = 0; j < columns; j++) {
           const to = at + entry(cColumns, j);
           let x = load<f32>(work + <usize>((q * NR + j) << 2));
@@ -193,29 +185,13 @@ function strip(
   }
 }
 
-/** Where a kernel finds B's columns: packed; neighbours where they lie; in two places, of which masks choose lane by lane. */
-const PACKED = 0;
-const HERE = 1;
-const ACROSS = 2;
-
-/** `rows` × 8 sums over `depth`, stored at `to` row by row. `table`: the depth's offsets where columns are not packed. */
+/** `rows` (4 or 6) × 8 sums over `depth`, stored at `to` row by row. Columns of B that are not packed lie where `table` says. */
 // @ts-expect-error: decorator
 @inline
-function sums(
-  rows: i32,
-  mode: i32,
-  a: usize,
-  b: usize,
-  far: usize,
-  mask0: v128,
-  mask1: v128,
-  table: usize,
-  depth: i32,
-  to: usize,
-): void {
+function sums(rows: i32, packed: bool, a: usize, b: usize, table: usize, depth: i32, to: usize): void {
   let before = false;
   do {
-    const end = a + <usize>min(CHUNK, depth) * (MR * 4);
+    const end = a + <usize>min(CHUNK, depth) * (NR * 4);
     let c00 = f32x4.splat(0);
     let c01 = c00;
     let c10 = c00;
@@ -228,97 +204,60 @@ function sums(
     let c41 = c00;
     let c50 = c00;
     let c51 = c00;
-    for (; a < end; a += MR * 4) {
-      let b0: v128;
-      let b1: v128;
-      if (mode == PACKED) {
-        b0 = v128.load(b);
-        b1 = v128.load(b, 16);
-        b += NR * 4;
-      } else {
-        const o = load<u32>(table);
-        table += 4;
-        b0 = v128.load(b + o);
-        b1 = v128.load(b + o, 16);
-        if (mode == ACROSS) {
-          b0 = v128.bitselect(v128.load(far + o), b0, mask0);
-          b1 = v128.bitselect(v128.load(far + o, 16), b1, mask1);
-        }
-      }
+    for (; a < end; a += NR * 4) {
+      const at = packed ? b : b + load<u32>(table);
+      const b0 = v128.load(at);
+      const b1 = v128.load(at, 16);
+      if (packed) b += NR * 4;
+      else table += 4;
       let x = v128.load32_splat(a);
       c00 = madd(x, b0, c00);
       c01 = madd(x, b1, c01);
       x = v128.load32_splat(a, 4);
       c10 = madd(x, b0, c10);
       c11 = madd(x, b1, c11);
-      if (rows > 2) {
-        x = v128.load32_splat(a, 8);
-        c20 = madd(x, b0, c20);
-        c21 = madd(x, b1, c21);
-      }
-      if (rows > 3) {
-        x = v128.load32_splat(a, 12);
-        c30 = madd(x, b0, c30);
-        c31 = madd(x, b1, c31);
-      }
+      x = v128.load32_splat(a, 8);
+      c20 = madd(x, b0, c20);
+      c21 = madd(x, b1, c21);
+      x = v128.load32_splat(a, 12);
+      c30 = madd(x, b0, c30);
+      c31 = madd(x, b1, c31);
       if (rows > 4) {
         x = v128.load32_splat(a, 16);
         c40 = madd(x, b0, c40);
         c41 = madd(x, b1, c41);
-      }
-      if (rows > 5) {
         x = v128.load32_splat(a, 20);
         c50 = madd(x, b0, c50);
         c51 = madd(x, b1, c51);
       }
     }
     if (before) {
-      if (rows > 0) {
-        c00 = f32x4.add(v128.load(to, 0), c00);
-        c01 = f32x4.add(v128.load(to, 16), c01);
-      }
-      if (rows > 1) {
-        c10 = f32x4.add(v128.load(to, 32), c10);
-        c11 = f32x4.add(v128.load(to, 48), c11);
-      }
-      if (rows > 2) {
-        c20 = f32x4.add(v128.load(to, 64), c20);
-        c21 = f32x4.add(v128.load(to, 80), c21);
-      }
-      if (rows > 3) {
-        c30 = f32x4.add(v128.load(to, 96), c30);
-        c31 = f32x4.add(v128.load(to, 112), c31);
-      }
+      c00 = f32x4.add(v128.load(to, 0), c00);
+      c01 = f32x4.add(v128.load(to, 16), c01);
+      c10 = f32x4.add(v128.load(to, 32), c10);
+      c11 = f32x4.add(v128.load(to, 48), c11);
+      c20 = f32x4.add(v128.load(to, 64), c20);
+      c21 = f32x4.add(v128.load(to, 80), c21);
+      c30 = f32x4.add(v128.load(to, 96), c30);
+      c31 = f32x4.add(v128.load(to, 112), c31);
       if (rows > 4) {
         c40 = f32x4.add(v128.load(to, 128), c40);
         c41 = f32x4.add(v128.load(to, 144), c41);
-      }
-      if (rows > 5) {
         c50 = f32x4.add(v128.load(to, 160), c50);
         c51 = f32x4.add(v128.load(to, 176), c51);
       }
     }
-    if (rows > 0) {
-      v128.store(to, c00, 0);
-      v128.store(to, c01, 16);
-    }
-    if (rows > 1) {
-      v128.store(to, c10, 32);
-      v128.store(to, c11, 48);
-    }
-    if (rows > 2) {
-      v128.store(to, c20, 64);
-      v128.store(to, c21, 80);
-    }
-    if (rows > 3) {
-      v128.store(to, c30, 96);
-      v128.store(to, c31, 112);
-    }
+    v128.store(to, c00, 0);
+    v128.store(to, c01, 16);
+    v128.store(to, c10, 32);
+    v128.store(to, c11, 48);
+    v128.store(to, c20, 64);
+    v128.store(to, c21, 80);
+    v128.store(to, c30, 96);
+    v128.store(to, c31, 112);
     if (rows > 4) {
       v128.store(to, c40, 128);
       v128.store(to, c41, 144);
-    }
-    if (rows > 5) {
       v128.store(to, c50, 160);
       v128.store(to, c51, 176);
     }
@@ -327,28 +266,17 @@ function sums(
   } while (depth > 0);
 }
 
-const NONE = i32x4(0, 0, 0, 0);
-
 function kernel6(a: usize, b: usize, depth: i32, to: usize): void {
-  sums(6, PACKED, a, b, 0, NONE, NONE, 0, depth, to);
+  sums(6, true, a, b, 0, depth, to);
 }
 function kernel4(a: usize, b: usize, depth: i32, to: usize): void {
-  sums(4, PACKED, a, b, 0, NONE, NONE, 0, depth, to);
-}
-function kernel2(a: usize, b: usize, depth: i32, to: usize): void {
-  sums(2, PACKED, a, b, 0, NONE, NONE, 0, depth, to);
+  sums(4, true, a, b, 0, depth, to);
 }
 function here6(a: usize, b: usize, table: usize, depth: i32, to: usize): void {
-  sums(6, HERE, a, b, 0, NONE, NONE, table, depth, to);
+  sums(6, false, a, b, table, depth, to);
 }
 function here4(a: usize, b: usize, table: usize, depth: i32, to: usize): void {
-  sums(4, HERE, a, b, 0, NONE, NONE, table, depth, to);
-}
-function across6(a: usize, b: usize, far: usize, mask0: v128, mask1: v128, table: usize, depth: i32, to: usize): void {
-  sums(6, ACROSS, a, b, far, mask0, mask1, table, depth, to);
-}
-function across4(a: usize, b: usize, far: usize, mask0: v128, mask1: v128, table: usize, depth: i32, to: usize): void {
-  sums(4, ACROSS, a, b, far, mask0, mask1, table, depth, to);
+  sums(4, false, a, b, table, depth, to);
 }
 
 /** How far the four offsets at `table` are from being neighbours of the one `lane` places before. */
@@ -373,71 +301,8 @@ function twoRuns(table: usize): bool {
   );
 }
 
-/** Packs `count` rows of A from `row` on; what stands in the strip's other rows is never looked at. */
-function packRows(p: usize, to: usize, row: i32, count: i32, k0: i32, depth: i32): void {
-  const rows = load<usize>(p, A_ROWS) + (<usize>row << 2);
-  const a = load<usize>(p, A);
-  const p0 = a + entry(rows, 0);
-  const p1 = a + entry(rows, min(1, count - 1));
-  const p2 = a + entry(rows, min(2, count - 1));
-  const p3 = a + entry(rows, min(3, count - 1));
-  const p4 = a + entry(rows, min(4, count - 1));
-  const p5 = a + entry(rows, min(5, count - 1));
-  let table = load<usize>(p, A_DEPTH) + (<usize>k0 << 2);
-  let k = 0;
-  if (count == MR && p3 - p0 == 12 && p5 - p0 == 20 && p4 - p0 == 16 && p1 - p0 == 4) {
-    for (; k < depth; k++, to += MR * 4, table += 4) {
-      const from = p0 + load<u32>(table);
-      v128.store(to, v128.load(from));
-      store<u64>(to, load<u64>(from, 16), 16);
-    }
-    return;
-  }
-  for (; k + 4 <= depth; k += 4, table += 16) {
-    if (!four(table)) {
-      for (let q = 0; q < 4; q++, to += MR * 4) one6(to, load<u32>(table + (<usize>q << 2)), p0, p1, p2, p3, p4, p5);
-      continue;
-    }
-    const o = load<u32>(table);
-    const x0 = v128.load(p0 + o);
-    const x1 = v128.load(p1 + o);
-    const x2 = v128.load(p2 + o);
-    const x3 = v128.load(p3 + o);
-    const x4 = v128.load(p4 + o);
-    const x5 = v128.load(p5 + o);
-    const l01 = v128.shuffle<f32>(x0, x1, 0, 4, 1, 5);
-    const h01 = v128.shuffle<f32>(x0, x1, 2, 6, 3, 7);
-    const l23 = v128.shuffle<f32>(x2, x3, 0, 4, 1, 5);
-    const h23 = v128.shuffle<f32>(x2, x3, 2, 6, 3, 7);
-    const l45 = v128.shuffle<f32>(x4, x5, 0, 4, 1, 5);
-    const h45 = v128.shuffle<f32>(x4, x5, 2, 6, 3, 7);
-    v128.store(to, v128.shuffle<f32>(l01, l23, 0, 1, 4, 5));
-    v128.store64_lane(to, l45, 0, 16);
-    v128.store(to, v128.shuffle<f32>(l01, l23, 2, 3, 6, 7), 24);
-    v128.store64_lane(to, l45, 1, 40);
-    v128.store(to, v128.shuffle<f32>(h01, h23, 0, 1, 4, 5), 48);
-    v128.store64_lane(to, h45, 0, 64);
-    v128.store(to, v128.shuffle<f32>(h01, h23, 2, 3, 6, 7), 72);
-    v128.store64_lane(to, h45, 1, 88);
-    to += MR * 16;
-  }
-  for (; k < depth; k++, to += MR * 4, table += 4) one6(to, load<u32>(table), p0, p1, p2, p3, p4, p5);
-}
-
-// @ts-expect-error: decorator
-@inline
-function one6(to: usize, o: usize, p0: usize, p1: usize, p2: usize, p3: usize, p4: usize, p5: usize): void {
-  store<u32>(to, load<u32>(p0 + o));
-  store<u32>(to, load<u32>(p1 + o), 4);
-  store<u32>(to, load<u32>(p2 + o), 8);
-  store<u32>(to, load<u32>(p3 + o), 12);
-  store<u32>(to, load<u32>(p4 + o), 16);
-  store<u32>(to, load<u32>(p5 + o), 20);
-}
-
-/** Packs `count` columns of B, whose offsets begin at `columns`. */
-function packColumns(p: usize, to: usize, columns: usize, count: i32, k0: i32, depth: i32): void {
-  const b = load<usize>(p, B);
+/** Packs `count` columns of B, or rows of A: their offsets and the depth's begin at `columns` and `table`. */
+function pack(b: usize, columns: usize, table: usize, count: i32, depth: i32, to: usize): void {
   const p0 = b + entry(columns, 0);
   const p1 = b + entry(columns, min(1, count - 1));
   const p2 = b + entry(columns, min(2, count - 1));
@@ -446,7 +311,6 @@ function packColumns(p: usize, to: usize, columns: usize, count: i32, k0: i32, d
   const p5 = b + entry(columns, min(5, count - 1));
   const p6 = b + entry(columns, min(6, count - 1));
   const p7 = b + entry(columns, min(7, count - 1));
-  let table = load<usize>(p, B_DEPTH) + (<usize>k0 << 2);
   const end = to + <usize>(depth * NR * 4);
   if (count == NR && four(columns) && four(columns + 16)) {
     for (; to < end; to += NR * 4, table += 4) {

@@ -1,154 +1,245 @@
-// Products that the tiles of product.ts would be too much for (AssemblyScript): few rows, few steps, depthwise convolutions; and what a store does, afterwards.
+// Products without packing (AssemblyScript): few rows, few steps, or few multiplications altogether.
+import { Fields, part } from './fields';
 import { madd } from './madd';
 
-/** Σ a[i]·b[i] of neighbours, in sixteen partial sums. */
-function dot(a: usize, b: usize, n: i32): f32 {
+/** Columns of C that are summed up at a time: they stay in the first-level cache while B goes by once, row by row. */
+const WIDE = 1024;
+
+/** A job: B's columns are neighbours in memory; or each goes on along its depth, and A's rows do. */
+export function thinTile(p: Fields, tile: i32, work: usize): void {
+  const own = changetype<Fields>(work);
+  for (let i = 0; part(p, tile, i, own); i++) {
+    if (own.bColumns == 4) combine(own);
+    else dots(own);
+    finish(own);
+  }
+}
+
+/** A job: few multiplications, summed from first to last. */
+export function stepsTile(p: Fields, tile: i32, work: usize): void {
+  const own = changetype<Fields>(work);
+  for (let i = 0; part(p, tile, i, own); i++) {
+    steps(own);
+    finish(own);
+  }
+}
+
+/** C(m, ·) = Σ A(m, k)·B(k, ·) */
+function combine(p: Fields): void {
+  for (let j = p.column; j < p.columns; j += WIDE) {
+    const bytes = <usize>min(WIDE, p.columns - j) << 2;
+    for (let k = 0; k < p.depth; ) {
+      const four = k + 4 <= p.depth;
+      const b = p.b + k * p.bDepth + (<usize>j << 2);
+      for (let m = p.row; m < p.rows; ) {
+        const a = p.a + m * p.aRows + k * p.aDepth;
+        const c = p.c + m * p.cRows + (<usize>j << 2);
+        const two = four && m + 2 <= p.rows;
+        if (two) twoByFour(p, a, b, c, bytes, k == 0);
+        else if (four) oneByFour(p, a, b, c, bytes, k == 0);
+        else oneByOne(p, a, b, c, bytes, k == 0);
+        m += two ? 2 : 1;
+      }
+      k += four ? 4 : 1;
+    }
+  }
+}
+
+/** Adds `depth` rows of B, each times an element of A, to one row of C or two, on `bytes` of them: four columns at a time, or one. */
+// @ts-expect-error: decorator
+@inline
+function addRows(
+  rows: i32,
+  depth: i32,
+  columns: i32,
+  p: Fields,
+  a: usize,
+  b: usize,
+  c: usize,
+  bytes: usize,
+  fresh: bool,
+): void {
+  const zero = f32x4.splat(0);
+  const x0 = v128.load32_splat(a);
+  const y0 = rows > 1 ? v128.load32_splat(a + p.aRows) : zero;
+  if (depth > 1) a += p.aDepth;
+  const x1 = depth > 1 ? v128.load32_splat(a) : zero;
+  const y1 = depth > 1 && rows > 1 ? v128.load32_splat(a + p.aRows) : zero;
+  if (depth > 1) a += p.aDepth;
+  const x2 = depth > 1 ? v128.load32_splat(a) : zero;
+  const y2 = depth > 1 && rows > 1 ? v128.load32_splat(a + p.aRows) : zero;
+  if (depth > 1) a += p.aDepth;
+  const x3 = depth > 1 ? v128.load32_splat(a) : zero;
+  const y3 = depth > 1 && rows > 1 ? v128.load32_splat(a + p.aRows) : zero;
+  const b1 = b + p.bDepth;
+  const b2 = b1 + p.bDepth;
+  const b3 = b2 + p.bDepth;
+  const d = c + p.cRows;
+  for (let at: usize = 0; at < bytes; at += columns * 4) {
+    let v = some(columns, b + at);
+    let s = madd(x0, v, fresh ? zero : some(columns, c + at));
+    let t = rows > 1 ? madd(y0, v, fresh ? zero : some(columns, d + at)) : zero;
+    if (depth > 1) {
+      v = some(columns, b1 + at);
+      s = madd(x1, v, s);
+      if (rows > 1) t = madd(y1, v, t);
+      v = some(columns, b2 + at);
+      s = madd(x2, v, s);
+      if (rows > 1) t = madd(y2, v, t);
+      v = some(columns, b3 + at);
+      s = madd(x3, v, s);
+      if (rows > 1) t = madd(y3, v, t);
+    }
+    if (columns > 1) {
+      v128.store(c + at, s);
+      if (rows > 1) v128.store(d + at, t);
+    } else {
+      v128.store32_lane(c + at, s, 0);
+      if (rows > 1) v128.store32_lane(d + at, t, 0);
+    }
+  }
+}
+
+// @ts-expect-error: decorator
+@inline
+function some(columns: i32, at: usize): v128 {
+  return columns > 1 ? v128.load(at) : v128.load32_zero(at);
+}
+
+// @ts-expect-error: decorator
+@inline
+function addAll(rows: i32, depth: i32, p: Fields, a: usize, b: usize, c: usize, bytes: usize, fresh: bool): void {
+  const fours = bytes & ~15;
+  addRows(rows, depth, 4, p, a, b, c, fours, fresh);
+  if (fours < bytes) addRows(rows, depth, 1, p, a, b + fours, c + fours, bytes - fours, fresh);
+}
+
+function twoByFour(p: Fields, a: usize, b: usize, c: usize, bytes: usize, fresh: bool): void {
+  addAll(2, 4, p, a, b, c, bytes, fresh);
+}
+function oneByFour(p: Fields, a: usize, b: usize, c: usize, bytes: usize, fresh: bool): void {
+  addAll(1, 4, p, a, b, c, bytes, fresh);
+}
+function oneByOne(p: Fields, a: usize, b: usize, c: usize, bytes: usize, fresh: bool): void {
+  addAll(1, 1, p, a, b, c, bytes, fresh);
+}
+
+/** C(m, n) = Σ A(m, k)·B(k, n) of four columns at a time. */
+function dots(p: Fields): void {
+  for (let n = p.column; n < p.columns; n += 4)
+    for (let m = p.row; m < p.rows; )
+      if (m + 2 <= p.rows) {
+        dotsOfTwo(p, m, n);
+        m += 2;
+      } else dotsOfOne(p, m++, n);
+}
+
+/** One row's dots, or two rows', with four columns; past the last column that one stands in. */
+// @ts-expect-error: decorator
+@inline
+function fourDots(rows: i32, p: Fields, m: i32, n: i32): void {
+  const left = p.columns - n;
+  let b0 = p.b + n * p.bColumns;
+  let b1 = b0 + (left > 1 ? p.bColumns : 0);
+  let b2 = b1 + (left > 2 ? p.bColumns : 0);
+  let b3 = b2 + (left > 3 ? p.bColumns : 0);
+  let a = p.a + m * p.aRows;
+  // the second row; or where there is one its next four, because the additions of one sum wait for each other
+  const other: usize = rows > 1 ? p.aRows : 16;
+  const step = rows > 1 ? 16 : 32;
   let s0 = f32x4.splat(0);
   let s1 = s0;
   let s2 = s0;
   let s3 = s0;
-  let i = 0;
-  for (; i + 16 <= n; i += 16, a += 64, b += 64) {
-    s0 = madd(v128.load(a), v128.load(b), s0);
-    s1 = madd(v128.load(a, 16), v128.load(b, 16), s1);
-    s2 = madd(v128.load(a, 32), v128.load(b, 32), s2);
-    s3 = madd(v128.load(a, 48), v128.load(b, 48), s3);
+  let t0 = s0;
+  let t1 = s0;
+  let t2 = s0;
+  let t3 = s0;
+  const end = a + (<usize>p.depth << 2);
+  for (; a + step <= end; a += step, b0 += step, b1 += step, b2 += step, b3 += step) {
+    const x = v128.load(a);
+    const y = v128.load(a + other);
+    let v = v128.load(b0);
+    s0 = madd(x, v, s0);
+    t0 = madd(y, rows > 1 ? v : v128.load(b0, 16), t0);
+    v = v128.load(b1);
+    s1 = madd(x, v, s1);
+    t1 = madd(y, rows > 1 ? v : v128.load(b1, 16), t1);
+    v = v128.load(b2);
+    s2 = madd(x, v, s2);
+    t2 = madd(y, rows > 1 ? v : v128.load(b2, 16), t2);
+    v = v128.load(b3);
+    s3 = madd(x, v, s3);
+    t3 = madd(y, rows > 1 ? v : v128.load(b3, 16), t3);
   }
-  for (; i + 4 <= n; i += 4, a += 16, b += 16) s0 = madd(v128.load(a), v128.load(b), s0);
-  s0 = f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3));
-  let sum =
-    f32x4.extract_lane(s0, 0) + f32x4.extract_lane(s0, 1) + (f32x4.extract_lane(s0, 2) + f32x4.extract_lane(s0, 3));
-  for (; i < n; i++, a += 4, b += 4) sum += load<f32>(a) * load<f32>(b);
-  return sum;
+  for (; a < end; a += 4, b0 += 4, b1 += 4, b2 += 4, b3 += 4) {
+    const x = v128.load32_zero(a);
+    const y = rows > 1 ? v128.load32_zero(a + other) : x;
+    let v = v128.load32_zero(b0);
+    s0 = madd(x, v, s0);
+    if (rows > 1) t0 = madd(y, v, t0);
+    v = v128.load32_zero(b1);
+    s1 = madd(x, v, s1);
+    if (rows > 1) t1 = madd(y, v, t1);
+    v = v128.load32_zero(b2);
+    s2 = madd(x, v, s2);
+    if (rows > 1) t2 = madd(y, v, t2);
+    v = v128.load32_zero(b3);
+    s3 = madd(x, v, s3);
+    if (rows > 1) t3 = madd(y, v, t3);
+  }
+  const c = p.c + m * p.cRows + (<usize>n << 2);
+  if (rows > 1) {
+    put(c, left, s0, s1, s2, s3);
+    put(c + p.cRows, left, t0, t1, t2, t3);
+  } else put(c, left, f32x4.add(s0, t0), f32x4.add(s1, t1), f32x4.add(s2, t2), f32x4.add(s3, t3));
 }
 
-/** c[j] = Σ a[k]·B[j, k] for the columns `n0 … n1` of a matrix whose columns are neighbours in memory (B transposed), `step` bytes apart. */
-export function dots(c: usize, a: usize, b: usize, step: usize, n0: i32, n1: i32, depth: i32): void {
-  for (let j = n0; j < n1; j++) store<f32>(c + (<usize>j << 2), dot(a, b + <usize>j * step, depth));
+function dotsOfOne(p: Fields, m: i32, n: i32): void {
+  fourDots(1, p, m, n);
+}
+function dotsOfTwo(p: Fields, m: i32, n: i32): void {
+  fourDots(2, p, m, n);
 }
 
-/** c[j] = Σ a[k·aStep]·B[k, j] for the columns `n0 … n1` of a matrix whose rows lie `step` bytes apart. */
-export function combine(c: usize, a: usize, aStep: usize, b: usize, step: usize, n0: i32, n1: i32, depth: i32): void {
-  let j = n0;
-  for (; j + 16 <= n1; j += 16) {
-    let s0 = f32x4.splat(0);
-    let s1 = s0;
-    let s2 = s0;
-    let s3 = s0;
-    let from = b + (<usize>j << 2);
-    let x = a;
-    for (let k = 0; k < depth; k++, from += step, x += aStep) {
-      const y = v128.load32_splat(x);
-      s0 = madd(y, v128.load(from), s0);
-      s1 = madd(y, v128.load(from, 16), s1);
-      s2 = madd(y, v128.load(from, 32), s2);
-      s3 = madd(y, v128.load(from, 48), s3);
+/** Stores the sums over the lanes of each, as many as there are columns left. */
+function put(c: usize, left: i32, s0: v128, s1: v128, s2: v128, s3: v128): void {
+  const l01 = v128.shuffle<f32>(s0, s1, 0, 4, 1, 5);
+  const h01 = v128.shuffle<f32>(s0, s1, 2, 6, 3, 7);
+  const l23 = v128.shuffle<f32>(s2, s3, 0, 4, 1, 5);
+  const h23 = v128.shuffle<f32>(s2, s3, 2, 6, 3, 7);
+  let s = f32x4.add(
+    f32x4.add(v128.shuffle<f32>(l01, l23, 0, 1, 4, 5), v128.shuffle<f32>(l01, l23, 2, 3, 6, 7)),
+    f32x4.add(v128.shuffle<f32>(h01, h23, 0, 1, 4, 5), v128.shuffle<f32>(h01, h23, 2, 3, 6, 7)),
+  );
+  if (left >= 4) v128.store(c, s);
+  else
+    for (; left > 0; left--, c += 4) {
+      v128.store32_lane(c, s, 0);
+      s = v128.shuffle<f32>(s, s, 1, 2, 3, 0);
     }
-    const to = c + (<usize>j << 2);
-    v128.store(to, s0);
-    v128.store(to, s1, 16);
-    v128.store(to, s2, 32);
-    v128.store(to, s3, 48);
-  }
-  for (; j < n1; j++) {
-    let sum: f32 = 0;
-    let from = b + (<usize>j << 2);
-    let x = a;
-    for (let k = 0; k < depth; k++, from += step, x += aStep) sum += load<f32>(x) * load<f32>(from);
-    store<f32>(c + (<usize>j << 2), sum);
-  }
 }
 
-/** What a store does, on `n` sums of one row: a bias of the row (kind 1, its address) or of the columns (kind 2, the first one's), then `finish` as above. */
-export function complete(c: usize, n: i32, kind: i32, bias: usize, finish: i32): void {
-  for (let i = 0; i < n; i++, c += 4) {
-    let x = load<f32>(c);
-    if (kind == 1) x += load<f32>(bias);
-    else if (kind == 2) x += load<f32>(bias + (<usize>i << 2));
-    if (finish == 1) x = max<f32>(x, 0);
-    store<f32>(c, x);
-  }
-}
-
-/** Four outputs of a depthwise convolution: taps of one window row by row, `step` elements between outputs (1 or 2). */
-// @ts-ignore: decorator
-@inline
-function fourOutputs(at: usize, w: usize, kernelHeight: i32, kernelWidth: i32, down: usize, right: usize, step: i32): v128 {
-  let sum = f32x4.splat(0);
-  for (let y = 0; y < kernelHeight; y++, at += down) {
-    let from = at;
-    for (let x = 0; x < kernelWidth; x++, from += right, w += 4) {
-      const v = step == 1 ? v128.load(from) : v128.shuffle<f32>(v128.load(from), v128.load(from, 16), 0, 2, 4, 6);
-      sum = madd(v128.load32_splat(w), v, sum);
+/** What a store does, afterwards: the bias, and the rectifier. */
+function finish(p: Fields): void {
+  if (p.kind == 0 && p.relu == 0) return;
+  for (let m = p.row; m < p.rows; m++) {
+    let c = p.c + m * p.cRows + (<usize>p.column << 2);
+    let bias = p.bias + (<usize>(p.kind == 1 ? m : p.column) << 2);
+    for (let left = p.columns - p.column; left > 0; ) {
+      const four = left >= 4;
+      let x = four ? v128.load(c) : v128.load32_zero(c);
+      if (p.kind == 1) x = f32x4.add(x, v128.load32_splat(bias));
+      else if (p.kind == 2) x = f32x4.add(x, four ? v128.load(bias) : v128.load32_zero(bias));
+      if (p.relu) x = f32x4.max(x, f32x4.splat(0));
+      if (four) v128.store(c, x);
+      else v128.store32_lane(c, x, 0);
+      const columns = four ? 4 : 1;
+      left -= columns;
+      c += columns * 4;
+      if (p.kind == 2) bias += columns * 4;
     }
   }
-  return sum;
-}
-
-/**
- * A convolution with one channel of input to a group, over two axes, of planes that need no margins: (N, C) planes of `plane` bytes and `row` bytes a row
- * give `perGroup` planes each. Bias (one a plane of the result) and `finish` as above.
- */
-export function depthwise(
-  from: usize,
-  to: usize,
-  w: usize,
-  images: i32,
-  channels: i32,
-  perGroup: i32,
-  plane: usize,
-  row: usize,
-  outHeight: i32,
-  outWidth: i32,
-  kernelHeight: i32,
-  kernelWidth: i32,
-  strideHeight: i32,
-  strideWidth: i32,
-  dilateHeight: i32,
-  dilateWidth: i32,
-  kind: i32,
-  bias: usize,
-  finish: i32,
-): void {
-  const down = row * dilateHeight;
-  const right = <usize>dilateWidth << 2;
-  const step = <usize>strideWidth << 2;
-  const zero = f32x4.splat(0);
-  const weights = <usize>(kernelHeight * kernelWidth) << 2;
-  for (let n = 0; n < images; n++)
-    for (let c = 0; c < channels; c++, from += plane)
-      for (let q = 0; q < perGroup; q++) {
-        const o = c * perGroup + q;
-        const taps = w + weights * o;
-        const b: f32 = kind == 0 ? 0 : load<f32>(bias + (<usize>o << 2));
-        for (let y = 0; y < outHeight; y++, to += <usize>outWidth << 2) {
-          const line = from + row * (y * strideHeight);
-          let x = 0;
-          if (strideWidth <= 2 && outWidth >= 4) {
-            while (x < outWidth) {
-              // the last four overlap those before
-              const i = min(x, outWidth - 4);
-              let v = strideWidth == 1
-                ? fourOutputs(line + step * i, taps, kernelHeight, kernelWidth, down, right, 1)
-                : fourOutputs(line + step * i, taps, kernelHeight, kernelWidth, down, right, 2);
-              v = f32x4.add(v, f32x4.splat(b));
-              if (finish == 1) v = f32x4.max(v, zero);
-              v128.store(to + (<usize>i << 2), v);
-              x += 4;
-            }
-          } else {
-            for (; x < outWidth; x++) {
-              let sum: f32 = 0;
-              for (let i = 0, t = taps; i < kernelHeight; i++)
-                for (let j = 0; j < kernelWidth; j++, t += 4)
-                  sum += load<f32>(t) * load<f32>(line + step * x + down * i + right * j);
-              sum += b;
-              if (finish == 1) sum = max<f32>(sum, 0);
-              store<f32>(to + (<usize>x << 2), sum);
-            }
-          }
-        }
-      }
 }
 
 // @ts-ignore: decorator
@@ -158,47 +249,34 @@ function stepOf(sum: f64, x: f64, at: usize): f64 {
 }
 
 /**
- * C(m, n) = Σ A(m, k)·B(k, n) in float32 from the first k to the last, each step rounded once, as MXNet's BLAS sums small matrices: the last digits that a tutorial prints depend on it.
- * (The product of two float32 is exact in a double.) Distances in bytes; C's columns are neighbours.
+ * C(m, n) = Σ A(m, k)·B(k, n) in float32 from the first k to the last, each step rounded once, as MXNet's BLAS sums small matrices: the last digits that a tutorial
+ * prints depend on it. (The product of two float32 is exact in a double.)
  */
-export function steps(
-  c: usize,
-  cRow: usize,
-  a: usize,
-  aRow: usize,
-  aDepth: usize,
-  b: usize,
-  bDepth: usize,
-  bColumn: usize,
-  rows: i32,
-  columns: i32,
-  depth: i32,
-): void {
-  for (let m = 0; m < rows; m++, a += aRow, c += cRow) {
-    let n = 0;
-    let to = c;
-    let q0 = b;
-    for (; n + 4 <= columns; n += 4, to += 16, q0 += bColumn * 4) {
+function steps(p: Fields): void {
+  const last = p.columns - 1;
+  for (let m = p.row; m < p.rows; m++)
+    for (let n = p.column; n < p.columns; n += 4) {
+      const left = last - n;
+      const b1 = p.bColumns * min(1, left);
+      const b2 = p.bColumns * min(2, left);
+      const b3 = p.bColumns * min(3, left);
       let s0: f64 = 0;
       let s1: f64 = 0;
       let s2: f64 = 0;
       let s3: f64 = 0;
-      for (let k = 0, p = a, q = q0; k < depth; k++, p += aDepth, q += bDepth) {
-        const x = <f64>load<f32>(p);
-        s0 = stepOf(s0, x, q);
-        s1 = stepOf(s1, x, q + bColumn);
-        s2 = stepOf(s2, x, q + bColumn * 2);
-        s3 = stepOf(s3, x, q + bColumn * 3);
+      let a = p.a + m * p.aRows;
+      let b = p.b + n * p.bColumns;
+      for (let k = p.depth; k > 0; k--, a += p.aDepth, b += p.bDepth) {
+        const x = <f64>load<f32>(a);
+        s0 = stepOf(s0, x, b);
+        s1 = stepOf(s1, x, b + b1);
+        s2 = stepOf(s2, x, b + b2);
+        s3 = stepOf(s3, x, b + b3);
       }
-      store<f32>(to, <f32>s0);
-      store<f32>(to, <f32>s1, 4);
-      store<f32>(to, <f32>s2, 8);
-      store<f32>(to, <f32>s3, 12);
+      const c = p.c + m * p.cRows + (<usize>n << 2);
+      store<f32>(c, <f32>s0);
+      if (left > 0) store<f32>(c, <f32>s1, 4);
+      if (left > 1) store<f32>(c, <f32>s2, 8);
+      if (left > 2) store<f32>(c, <f32>s3, 12);
     }
-    for (; n < columns; n++, to += 4, q0 += bColumn) {
-      let s0: f64 = 0;
-      for (let k = 0, p = a, q = q0; k < depth; k++, p += aDepth, q += bDepth) s0 = stepOf(s0, <f64>load<f32>(p), q);
-      store<f32>(to, <f32>s0);
-    }
-  }
 }

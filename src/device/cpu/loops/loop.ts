@@ -21,11 +21,8 @@ export type Loop = (
   sc: number,
 ) => void;
 
-export type UnaryTable = { readonly [K in UnaryName]: Loop };
-export type BinaryTable = { readonly [K in BinaryName]: Loop };
-
 export interface LoopTable {
-  readonly unary: UnaryTable;
-  readonly binary: BinaryTable;
+  readonly unary: { readonly [K in UnaryName]: Loop };
+  readonly binary: { readonly [K in BinaryName]: Loop };
   readonly select: Loop;
 }

@@ -2,18 +2,22 @@
 import type { ComputeType } from '../../../core/dtype.ts';
 import { SMALL } from '../../digits.ts';
 import type { Heap } from '../heap.ts';
+import { toInt32, toUint32 } from '../scalarMath.ts';
 import type { Kernels } from '../wasm/load.ts';
 import { vectorLoops } from '../wasm/loops.ts';
-import * as f32 from './f32.ts';
-import * as f64 from './f64.ts';
-import * as i32 from './i32.ts';
+import { FLOATS } from './floats.ts';
+import { integerLoops } from './integers.ts';
 import type { LoopTable } from './loop.ts';
-import * as u32 from './u32.ts';
 
 export type LoopTables = { readonly [K in ComputeType]: LoopTable };
 
 /** JavaScript alone. */
-export const LOOPS: LoopTables = { f32, f64, i32, u32 };
+export const LOOPS: LoopTables = {
+  f32: FLOATS,
+  f64: FLOATS,
+  i32: integerLoops(toInt32),
+  u32: integerLoops(toUint32),
+};
 
 /** Tables for few and for many elements. */
 export interface Loops {
@@ -27,8 +31,9 @@ export function loopsOf(heap: Heap): Loops {
   const { kernels } = heap;
   let loops = byKernels.get(kernels);
   if (loops === undefined) {
-    const { exact, fast } = vectorLoops(kernels.vector);
-    loops = { few: { ...LOOPS, f32: exact }, many: { ...LOOPS, f32: fast } };
+    const { exact, fast, integers } = vectorLoops(kernels.vector);
+    const few = { ...LOOPS, f32: exact, i32: integers(LOOPS.i32), u32: integers(LOOPS.u32) };
+    loops = { few, many: { ...few, f32: fast } };
     byKernels.set(kernels, loops);
   }
   return loops;

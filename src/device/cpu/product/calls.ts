@@ -6,13 +6,12 @@ import type { Margins } from './convTables.ts';
 import { keyOf } from './convTables.ts';
 import type { ConvGeometry } from './geometry.ts';
 import { geometryOf, marginsOf, volume } from './geometry.ts';
-import type { MatmulLayout } from './layout.ts';
+import type { MatmulLayout, ProductJob } from './layout.ts';
 import { isPlain, layoutOf, TINY } from './layout.ts';
 import { PlanRef } from './plans.ts';
 import type { CompiledEpilogue } from './store.ts';
 
-/** Rows of A up to which a product is not packed. */
-const THIN = 3;
+type Distances = readonly [side: number, depth: number];
 
 /** What a store does: bias (byte offset) by row or column, and the rectifier. */
 export interface Finish {
@@ -21,27 +20,46 @@ export interface Finish {
   readonly relu: boolean;
 }
 
-/** What is known of a matrix product before its operands' places: which road it takes, and its tables once they are found. */
+/** What is known of a matrix product before its operands' places: which job it is, and its tables once they are found. */
 export class MatmulCall {
-  readonly kernel: ProductKernel;
   readonly layout: MatmulLayout;
-  readonly road: 'steps' | 'thin' | 'packed';
+  readonly job: ProductJob;
   readonly plan: PlanRef;
+  /** Distances of A's and B's neighbours, in elements: from row to row or column to column, and along the depth. */
+  readonly a: Distances;
+  readonly b: Distances;
+  /** Whether a product without packing is done the other way round, because one column is one row then. */
+  readonly turned: boolean;
 
-  constructor(kernel: ProductKernel, layout: MatmulLayout) {
-    this.kernel = kernel;
+  /** `compiled`: whether there are kernels for products without packing. */
+  constructor({ transposeA, transposeB }: ProductKernel, layout: MatmulLayout, compiled: boolean) {
     this.layout = layout;
-    const { transposeA, transposeB } = kernel;
     const { M, N, K, aRow, bRow, cRow } = layout;
-    // a row of a transposed A must lie together where the columns of B do
-    const thin = M <= THIN && K > 0 && (!transposeA || (M === 1 && (aRow === 1 || !transposeB)));
-    this.road = M * N * K <= TINY ? 'steps' : thin ? 'thin' : 'packed';
+    this.a = transposeA ? [1, aRow] : [aRow, 1];
+    this.b = transposeB ? [bRow, 1] : [1, bRow];
+    this.turned = N === 1 && cRow === 1;
+    const thin = this.turned ? isThin(N, M, K, this.b, this.a) : isThin(M, N, K, this.a, this.b);
+    this.job = !compiled
+      ? 'productTile'
+      : M * N * K <= TINY
+        ? 'stepsTile'
+        : thin
+          ? 'thinTile'
+          : 'productTile';
     this.plan = new PlanRef(
-      this.road === 'packed'
-        ? `${transposeA ? 't' : 'n'}${transposeB ? 't' : 'n'}${M},${N},${K},${aRow},${bRow},${cRow}`
-        : '',
+      this.job === 'productTile' ? `${transposeA},${transposeB},${M},${N},${K},${aRow},${bRow},${cRow}` : '',
     );
   }
+}
+
+/**
+ * Whether a product is as fast without packing. Rows of B that are read as they lie should be long; where columns lie so, A is read again for every four
+ * of them and should stay in a near cache.
+ */
+function isThin(M: number, N: number, K: number, a: Distances, b: Distances): boolean {
+  return b[0] === 1
+    ? M <= 3 || (N >= 128 && (M <= 16 || K <= 16))
+    : b[1] === 1 && a[1] === 1 && (M <= 4 || (M <= 64 && M * K <= 2 ** 16));
 }
 
 /** As much of a convolution or its gradient. */
@@ -110,7 +128,7 @@ export class ProductCall {
     this.type = type;
     this.finish = { bias: 0, kind: kernel.bias, relu: compiled.relu };
     const g = layout === null ? geometryOf(dims) : null;
-    this.matmulCall = layout === null ? null : new MatmulCall(kernel, layout);
+    this.matmulCall = layout === null ? null : new MatmulCall(kernel, layout, type === 'f32');
     this.convCall = g === null ? null : new ConvCall(kernel.form, g);
     this.shape =
       g === null ? [dims[0] as number, dims[1] as number, dims[2] as number] : matricesOf(kernel.form, g);

@@ -1,11 +1,13 @@
 // Matrices, convolutions and both gradients of convolutions as products of tables of offsets: A(m, k) lies at rows[m] + depth[k], and so on. Whoever multiplies is an engine:
 // compiled kernels for float32, loops in JavaScript for all else.
+import type { Heap } from '../heap.ts';
+import type { Temporaries } from '../temporaries.ts';
 import type { ConvCall, Finish, MatmulCall } from './calls.ts';
 import type { Margins, Surrounded } from './convTables.ts';
 import { gridOf, isWide, tapsOf, wideOf } from './convTables.ts';
 import type { ConvGeometry, Triple } from './geometry.ts';
 import { volume } from './geometry.ts';
-import { startOf } from './layout.ts';
+import type { Batch } from './layout.ts';
 import type { PlanRef, Shape, Starts } from './plans.ts';
 
 /** Tables as nested counts and steps, and where they begin. */
@@ -13,26 +15,17 @@ export type Tables = readonly [Shape, Starts?];
 
 /** What multiplies. Places in bytes. */
 export interface Engine {
+  readonly heap: Heap;
+  readonly temporaries: Temporaries;
   /** Bytes of an element. */
   readonly width: number;
   /** Above this the images of a convolution are taken in parts, so that copies with zeros around them stay small. */
   readonly mostMarginBytes: number;
-  /** Batched matrices. */
-  matmul(call: MatmulCall, a: number, b: number, c: number, finish: Finish): void;
-  /** A copy of `planes` boxes with zeros around each, or the boxes themselves where there is nothing to add. */
-  surround(planes: number, margins: Margins, from: number): Surrounded;
-  /** Depthwise convolutions and gradients on roads of their own; false where there is none. */
-  depthwise?(g: ConvGeometry, x: Surrounded, w: number, y: number, finish: Finish): boolean;
-  depthwiseData?(g: ConvGeometry, dy: number, w: number, dx: number, finish: Finish): boolean;
-  depthwiseWeight?(
-    g: ConvGeometry,
-    dy: number,
-    x: Surrounded,
-    dw: number,
-    finish: Finish,
-    add: boolean,
-  ): boolean;
-  /** C = A·B, or C += A·B. `tables` are made where `plan` has none; `channel`: where the rows begin in the bias. */
+  /** Matrices on roads of their own; false where there is none. */
+  unpacked?(call: MatmulCall, a: number, b: number, c: number, finish: Finish): boolean;
+  /** Depthwise convolutions and their gradients on a road of their own; false where there is none. */
+  depthwise?(call: ConvCall, a: number, b: number, c: number, finish: Finish): boolean;
+  /** C = A·B, or C += A·B, for each of a batch. `tables` are made where `plan` has none. */
   run(
     plan: PlanRef,
     tables: () => Tables,
@@ -40,13 +33,13 @@ export interface Engine {
     b: number,
     c: number,
     finish: Finish,
-    channel: number,
+    batch: Batch,
     add: boolean,
   ): void;
 }
 
-/** One of a batch's products; `a`, `b` and `c` are where its matrices begin. */
-export function multiply(
+/** Matrices; `a`, `b` and `c` in bytes. */
+export function matmul(
   engine: Engine,
   call: MatmulCall,
   a: number,
@@ -54,36 +47,25 @@ export function multiply(
   c: number,
   finish: Finish,
 ): void {
-  const { layout, kernel, plan } = call;
-  const { M, N, K, aRow, bRow, cRow } = layout;
+  const { layout, plan } = call;
+  const { M, N, K, cRow } = layout;
   const tables = (): Tables => [
     {
-      aRows: [[M, kernel.transposeA ? 1 : aRow]],
-      aDepth: [[K, kernel.transposeA ? aRow : 1]],
-      bDepth: [[K, kernel.transposeB ? 1 : bRow]],
-      bColumns: [[N, kernel.transposeB ? bRow : 1]],
+      aRows: [[M, call.a[0]]],
+      aDepth: [[K, call.a[1]]],
+      bDepth: [[K, call.b[1]]],
+      bColumns: [[N, call.b[0]]],
       cRows: [[M, cRow]],
       cColumns: [[N, 1]],
     },
   ];
-  engine.run(plan, tables, a, b, c, finish, 0, false);
+  if (engine.unpacked?.(call, a, b, c, finish) !== true)
+    engine.run(plan, tables, a, b, c, finish, layout, false);
 }
 
-/** Calls `one` for each of a batch's products, with where its matrices begin. */
-export function eachMatrix(
-  { layout }: MatmulCall,
-  width: number,
-  a: number,
-  b: number,
-  c: number,
-  one: (a: number, b: number, c: number) => void,
-): void {
-  for (let i = 0; i < layout.batch; i++)
-    one(
-      a + startOf(layout.aSteps, i, layout) * width,
-      b + startOf(layout.bSteps, i, layout) * width,
-      c + startOf(layout.cSteps, i, layout) * width,
-    );
+/** The groups of a convolution as a batch: elements from one's part of each operand to the next one's, and its rows. */
+function groupsOf(g: ConvGeometry, a: number, b: number, c: number, rows: number): Batch {
+  return { batch: g.groups, inner: 1, aSteps: [a, 0], bSteps: [b, 0], cSteps: [c, 0], biasStep: rows };
 }
 
 /** y(N, O, o) from x(N, C, i) and w, all in bytes. */
@@ -91,9 +73,9 @@ export function conv(engine: Engine, call: ConvCall, x: number, w: number, y: nu
   const { g, margins } = call;
   const perImage = g.C * volume(g.i) * engine.width;
   inParts(engine, call, g.C, (part, first) => {
-    const s = engine.surround(part.g.N * g.C, margins, x + first * perImage);
+    const s = surround(engine, part.g.N * g.C, margins, x + first * perImage);
     const to = y + first * g.O * volume(g.o) * engine.width;
-    if (engine.depthwise?.(part.g, s, w, to, finish) !== true) convPart(engine, part, s, w, to, finish);
+    convPart(engine, part, s, w, to, finish);
   });
 }
 
@@ -122,17 +104,14 @@ function convPart(
       ],
     },
   ];
-  for (let group = 0; group < g.groups; group++)
-    engine.run(
-      plan,
-      tables,
-      w + group * outChannels * K * engine.width,
-      x.at + group * inChannels * volume(x.extents) * engine.width,
-      y + group * outChannels * pixels * engine.width,
-      finish,
-      group * outChannels,
-      false,
-    );
+  const groups = groupsOf(
+    g,
+    outChannels * K,
+    inChannels * volume(x.extents),
+    outChannels * pixels,
+    outChannels,
+  );
+  engine.run(plan, tables, w, x.at, y, finish, groups, false);
 }
 
 /** The data's gradient, (N, C, i) from dy(N, O, o) and w: for each residue of the stride a convolution of stride 1. */
@@ -145,10 +124,9 @@ export function convGradData(
   finish: Finish,
 ): void {
   const { g, margins } = call;
-  if (engine.depthwiseData?.(g, dy, w, dx, finish) === true) return;
   const perImage = g.O * volume(g.o) * engine.width;
   inParts(engine, call, g.O, (part, first) => {
-    const s = engine.surround(part.g.N * g.O, margins, dy + first * perImage);
+    const s = surround(engine, part.g.N * g.O, margins, dy + first * perImage);
     const to = dx + first * g.C * volume(g.i) * engine.width;
     const [sz, sy, sx] = g.s;
     for (let rz = 0; rz < Math.min(sz, g.i[0]); rz++)
@@ -224,17 +202,14 @@ function residueOf(
       { aDepth: (z.k0 * ky + y.k0) * kx + x.k0, bDepth: (z.q0 * ey + y.q0) * ex + x.q0, cColumns: start },
     ];
   };
-  for (let group = 0; group < g.groups; group++)
-    engine.run(
-      plan,
-      tables,
-      w + group * outChannels * inChannels * kernelVolume * engine.width,
-      dy.at + group * outChannels * volume(dy.extents) * engine.width,
-      dx + group * inChannels * volume(g.i) * engine.width,
-      finish,
-      group * inChannels,
-      false,
-    );
+  const groups = groupsOf(
+    g,
+    outChannels * inChannels * kernelVolume,
+    outChannels * volume(dy.extents),
+    inChannels * volume(g.i),
+    inChannels,
+  );
+  engine.run(plan, tables, w, dy.at, dx, finish, groups, false);
 }
 
 /** The weights' gradient, (O, C/groups, k) from dy(N, O, o) and x(N, C, i). */
@@ -249,12 +224,11 @@ export function convGradWeight(
   const { g, margins } = call;
   const perImage = g.C * volume(g.i) * engine.width;
   inParts(engine, call, g.C, (part, first) => {
-    const s = engine.surround(part.g.N * g.C, margins, x + first * perImage);
+    const s = surround(engine, part.g.N * g.C, margins, x + first * perImage);
     const last = first + part.g.N === g.N;
     const from = dy + first * g.O * volume(g.o) * engine.width;
     const end = last ? finish : NOTHING;
-    if (engine.depthwiseWeight?.(part.g, from, s, dw, end, first > 0) !== true)
-      weightPart(engine, part, from, s, dw, end, first > 0);
+    weightPart(engine, part, from, s, dw, end, first > 0);
   });
 }
 
@@ -288,17 +262,31 @@ function weightPart(
       { bColumns: bDepthStart },
     ];
   };
-  for (let group = 0; group < g.groups; group++)
-    engine.run(
-      plan,
-      tables,
-      dy + group * outChannels * pixels * engine.width,
-      x.at + group * inChannels * volume(x.extents) * engine.width,
-      dw + group * outChannels * taps * engine.width,
-      finish,
-      group * outChannels,
-      add,
-    );
+  const groups = groupsOf(
+    g,
+    outChannels * pixels,
+    inChannels * volume(x.extents),
+    outChannels * taps,
+    outChannels,
+  );
+  engine.run(plan, tables, dy, x.at, dw, finish, groups, add);
+}
+
+/** A copy of `planes` boxes with zeros around each, or the boxes themselves where there is nothing to add. */
+function surround(
+  { heap, temporaries, width }: Engine,
+  planes: number,
+  margins: Margins,
+  from: number,
+): Surrounded {
+  const { extents, before } = margins;
+  if (!isWide(margins)) return { at: from, extents, before: [0, 0, 0] };
+  const wide = wideOf(margins);
+  const at = temporaries.take(planes * volume(wide) * width);
+  // the kernel copies four bytes at a time
+  const words = ([z, y, x]: Triple): Triple => [z, y, (x * width) / 4];
+  heap.kernels.product.surround(from, at, planes, ...words(extents), ...words(wide), ...words(before));
+  return { at, extents: wide, before };
 }
 
 /** Calls `run` with all images at once, or with as many at a time as copies with zeros around them may be. */

@@ -4,9 +4,20 @@ import type { ProductKernel } from '../../../ir/kernel.ts';
 /** Up to this many multiplications a product is not packed, and one of float32 is summed step by step (`steps` in kernels/thin.ts). */
 export const TINY = 4096;
 
-/** The numbers of a matrix product; distances in elements. */
-export interface MatmulLayout {
+/** Products of one size; distances in elements. */
+export interface Batch {
   readonly batch: number;
+  /** Matrix β begins at ⌊β / inner⌋·batch + (β mod inner)·inner of its operand. */
+  readonly inner: number;
+  readonly aSteps: readonly [batch: number, inner: number];
+  readonly bSteps: readonly [batch: number, inner: number];
+  readonly cSteps: readonly [batch: number, inner: number];
+  /** From one's part of the bias to the next one's; none: one bias for all. */
+  readonly biasStep?: number;
+}
+
+/** The numbers of a matrix product; distances in elements. */
+export interface MatmulLayout extends Batch {
   readonly M: number;
   readonly N: number;
   readonly K: number;
@@ -14,11 +25,6 @@ export interface MatmulLayout {
   readonly aRow: number;
   readonly bRow: number;
   readonly cRow: number;
-  /** Matrix β begins at ⌊β / inner⌋·batch + (β mod inner)·inner of its operand. */
-  readonly inner: number;
-  readonly aSteps: readonly [batch: number, inner: number];
-  readonly bSteps: readonly [batch: number, inner: number];
-  readonly cSteps: readonly [batch: number, inner: number];
 }
 
 /** `dims` of a matmul (see ir/kernel.ts), with a batch that shares one B taken as more rows of A. */
@@ -51,12 +57,24 @@ export function layoutOf(kernel: ProductKernel, dims: readonly number[]): Matmul
 }
 
 /** Where matrix `i` begins. */
-export function startOf([batch, inner]: readonly [number, number], i: number, layout: MatmulLayout): number {
-  const place = i % layout.inner;
-  return ((i - place) / layout.inner) * batch + place * inner;
+export function startOf([batch, inner]: readonly [number, number], i: number, of: Batch): number {
+  const place = i % of.inner;
+  return ((i - place) / of.inner) * batch + place * inner;
 }
 
 /** Whether the results lie one after the other. */
 export function isPlain({ batch, M, N, inner, cRow, cSteps }: MatmulLayout): boolean {
   return cRow === N && (batch <= 1 || (cSteps[0] === inner * M * N && (inner === 1 || cSteps[1] === M * N)));
+}
+
+/** Jobs of kernels/product.ts and kernels/thin.ts: packed; few rows or steps; few multiplications. */
+export type ProductJob = 'productTile' | 'thinTile' | 'stepsTile';
+
+/** How products are cut into tiles: rows and columns of one, tiles side by side and of a matrix; or how many whole matrices a tile is. */
+export interface Cut {
+  readonly tileRows: number;
+  readonly tileColumns: number;
+  readonly across: number;
+  readonly tiles: number;
+  readonly matrices: number;
 }

@@ -13,7 +13,7 @@ const CHUNK = 2 ** 18;
 export type Nest = readonly (readonly [count: number, step: number])[];
 
 /** Byte offsets of a table's entries, and how many. */
-interface Table {
+export interface Table {
   readonly at: number;
   readonly count: number;
 }

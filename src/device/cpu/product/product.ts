@@ -12,7 +12,7 @@ import type { Scratch } from '../scratch.ts';
 import type { Temporaries } from '../temporaries.ts';
 import { ProductCall } from './calls.ts';
 import type { Engine } from './forms.ts';
-import { conv, convGradData, convGradWeight } from './forms.ts';
+import { conv, convGradData, convGradWeight, matmul } from './forms.ts';
 import { geometryOf, volume } from './geometry.ts';
 import { PlainProduct } from './plain.ts';
 import { CompiledEpilogue, ProductStore } from './store.ts';
@@ -147,7 +147,7 @@ export class ProductRunner {
       return;
     }
     const store = new ProductStore(this.#heap, this.#scratch, compiled, kernel, type, bias, out, scalars);
-    const plain = new PlainProduct(this.#heap, this.#temporaries, store, type === 'i32' || type === 'u32');
+    const plain = new PlainProduct(this.#tiled, store, type === 'i32' || type === 'u32');
     runOn(plain, call, a * 8, b * 8, 0);
   }
 
@@ -269,8 +269,8 @@ function runOn(
   b: number,
   c: number,
 ): void {
-  if (matmulCall !== null) engine.matmul(matmulCall, a, b, c, finish);
-  else if (convCall === null) return;
+  if (matmulCall !== null) matmul(engine, matmulCall, a, b, c, finish);
+  else if (convCall === null || engine.depthwise?.(convCall, a, b, c, finish) === true) return;
   else if (convCall.form === 'convGradWeight') convGradWeight(engine, convCall, a, b, c, finish);
   else if (convCall.form === 'convGradData') convGradData(engine, convCall, a, b, c, finish);
   else conv(engine, convCall, a, b, c, finish);

@@ -11,22 +11,37 @@ export const WAKE = 2;
 export const PARKED = 3;
 /** Not 0: threads end. */
 export const STOP = 4;
-/** The job: where the product's fields lie, its rows and columns, those of a tile, and tiles side by side. */
-export const FIELDS = 5;
-export const ROWS = 6;
-export const COLUMNS = 7;
-export const TILE_ROWS = 8;
-export const TILE_COLUMNS = 9;
-export const TILES_ACROSS = 10;
+/** The job: its place in JOBS, and where its fields lie. */
+export const JOB = 5;
+export const FIELDS = 6;
 /** Threads that have ended because of STOP. */
-export const ENDED = 11;
+export const ENDED = 7;
 /** Bytes of all cells; a cache line apart from what follows. */
 export const CELL_BYTES = 128;
 
+/**
+ * What threads can do: exports of the compiled kernels that take a struct with all they need, the tile to compute, and working memory of the thread's own
+ * (Threads.work says how much). What a tile computes must not depend on who computes it, nor the result on how often.
+ */
+export const JOBS = [
+  'productTile',
+  'thinTile',
+  'stepsTile',
+  'depthwiseTile',
+  'depthwiseWeightTile',
+  'poolTile',
+  'poolSpreadTile',
+  'poolMaxGradTile',
+  'runTile',
+] as const;
+export type JobName = (typeof JOBS)[number];
+export type Job = (fields: number, tile: number, work: number) => void;
+
 /** What a thread is told when it starts. */
 export interface Start {
-  /** The product's module (kernels/product.ts) for a shared memory. */
-  readonly module: WebAssembly.Module;
+  /** The compiled kernels for a shared memory, and which of their exports are jobs. */
+  readonly modules: readonly WebAssembly.Module[];
+  readonly jobs: readonly string[];
   readonly memory: WebAssembly.Memory;
   /** Where the cells and the thread's own working memory lie, in bytes. */
   readonly cells: number;

@@ -1,69 +1,75 @@
-// Threads that share the device's memory and take tiles of products. The caller claims tiles like the others and in the end waits only for tiles that
-// have been claimed; what a tile's sums are does not depend on who computes it. A thread that makes no progress for a second ends the pool.
-import type { ProductExports } from '../wasm/load.ts';
-import {
-  CELL_BYTES,
-  CLAIM,
-  COLUMNS,
-  DONE,
-  ENDED,
-  FIELDS,
-  PARKED,
-  ROWS,
-  STOP,
-  TILE_COLUMNS,
-  TILE_ROWS,
-  TILES_ACROSS,
-  WAKE,
-} from './cells.ts';
+// Threads that share the device's memory and take tiles of jobs. The caller claims tiles like the others and in the end waits only for tiles that
+// have been claimed; what a tile computes does not depend on who does it. A thread that makes no progress for a second ends the pool.
+import type { Cut, ProductJob } from '../product/layout.ts';
+import type { Kernels } from '../wasm/load.ts';
+import type { Job, JobName } from './cells.ts';
+import { CELL_BYTES, CLAIM, DONE, ENDED, FIELDS, JOB, JOBS, PARKED, STOP, WAKE } from './cells.ts';
 import type { MakeThread, Thread } from './start.ts';
 
-/** Multiplications below which a product stays with the caller: about 20 µs of work. */
-const LEAST_WORK = 2 ** 19;
-/** Multiplications that a tile has at least. */
-const LEAST_TILE = 2 ** 17;
+/** Multiplications of a product in a nanosecond. */
+const SPEED = 26;
+/** Nanoseconds of work below which a job stays with the caller, and that a tile has at least. */
+const LEAST_WORK = 20000;
+const LEAST_TILE = 5000;
+/** Nanoseconds of a tile at most: a thread that is busy with one must not count as lost, on machines ten times slower either; and the most tiles that are wanted for that. */
+const MOST_TILE = 2e7;
+const MOST_TILES = 4096;
 /** Tiles for each thread, so that one that comes late or is slow does not hold up the rest. */
 const TILES_EACH = 4;
-/** Columns of a tile, where there are enough of them: packing costs a tile about 4 % then. */
-const WIDE = 256;
 /** Milliseconds without progress after which a thread counts as lost. */
 const MOST_WAIT = 1000;
 
-/** How a product is cut. */
-export interface Cut {
-  readonly tileRows: number;
-  readonly tileColumns: number;
-  readonly down: number;
-  readonly across: number;
+/** How many tiles to make of `work` nanoseconds for a number of threads; 1 where it is not worth it. */
+function tilesOf(work: number, threads: number): number {
+  if (threads < 2 || work < LEAST_WORK) return 1;
+  const wanted = Math.max(threads * TILES_EACH, Math.min(MOST_TILES, Math.ceil(work / MOST_TILE)));
+  return Math.min(wanted, Math.floor(work / LEAST_TILE));
 }
 
-/** Cuts an M × N product of depth K for a number of threads; null where it is not worth it. */
-export function cut(M: number, N: number, K: number, threads: number): Cut | null {
-  const work = M * N * K;
-  if (threads < 2 || work < LEAST_WORK) return null;
-  const wanted = Math.min(threads * TILES_EACH, Math.floor(work / LEAST_TILE));
+/**
+ * Cuts `batch` products M × N of depth K for a number of threads; null where it is not worth it. `byRow`: whether a product without packing reads rows of B,
+ * which should be long.
+ */
+export function cut(
+  job: ProductJob,
+  byRow: boolean,
+  batch: number,
+  M: number,
+  N: number,
+  K: number,
+  threads: number,
+): Cut | null {
+  const wanted = tilesOf((batch * M * N * K) / SPEED, threads);
+  if (wanted === 1) return null;
+  const each = Math.ceil(wanted / batch);
+  if (each === 1 || job === 'stepsTile')
+    return { tileRows: M, tileColumns: N, across: 1, tiles: 1, matrices: Math.floor(batch / wanted) || 1 };
+  const [rows, leastRows, columns, wide, narrow] =
+    job === 'productTile'
+      ? [6, 24, 8, 256, 8]
+      : byRow
+        ? [2, 8, 16, 512, Math.min(512, Math.max(64, N / 2))]
+        : [2, 8, 16, 64, 16];
   // wide tiles first; rows are cut where these are too few, and columns further where rows are few too
-  let across = Math.min(Math.ceil(N / WIDE), wanted);
-  const down = Math.min(Math.ceil(wanted / across), Math.ceil(M / 24));
-  if (across * down < wanted) across = Math.min(Math.ceil(N / 8), Math.ceil(wanted / down));
-  const tileRows = Math.ceil(M / down / 6) * 6;
-  const tileColumns = Math.ceil(N / across / 8) * 8;
-  const cut = {
-    tileRows,
-    tileColumns,
-    down: Math.ceil(M / tileRows),
-    across: Math.ceil(N / tileColumns),
-  };
-  return cut.down * cut.across < 2 || cut.down * cut.across > 0xffff ? null : cut;
+  let across = Math.min(Math.ceil(N / wide), each);
+  const down = Math.min(Math.ceil(each / across), Math.ceil(M / leastRows));
+  if (across * down < each) across = Math.min(Math.ceil(N / narrow), Math.ceil(each / down));
+  const tileRows = Math.ceil(M / down / rows) * rows;
+  const tileColumns = Math.ceil(N / across / columns) * columns;
+  across = Math.ceil(N / tileColumns);
+  return { tileRows, tileColumns, across, tiles: across * Math.ceil(M / tileRows), matrices: 1 };
 }
 
 export class Pool {
   readonly #cell: Int32Array;
   readonly #threads: readonly Thread[];
+  readonly #jobs: readonly Job[];
   /** How many compute, the caller included. */
   readonly size: number;
 
-  private constructor(cell: Int32Array, threads: readonly Thread[]) {
+  private constructor(kernels: Kernels, cell: Int32Array, threads: readonly Thread[]) {
+    const exports = { ...kernels.product, ...kernels.vector };
+    this.#jobs = JOBS.map((name) => exports[name]);
     this.#cell = cell;
     this.#threads = threads;
     this.size = threads.length + 1;
@@ -79,17 +85,19 @@ export class Pool {
    */
   static async start(
     threads: number,
-    module: WebAssembly.Module,
+    kernels: Kernels,
     memory: WebAssembly.Memory,
     at: number,
     workBytes: number,
     make: MakeThread,
   ): Promise<Pool | null> {
+    const { modules } = kernels;
     const cell = new Int32Array(memory.buffer, at, CELL_BYTES / 4);
     cell.fill(0);
     const made = Array.from({ length: threads - 1 }, (_, i) => {
       try {
-        return make({ module, memory, cells: at, work: at + CELL_BYTES + i * (workBytes + 64) });
+        const work = at + CELL_BYTES + i * (workBytes + 64);
+        return make({ modules, jobs: JOBS, memory, cells: at, work });
       } catch {
         return null;
       }
@@ -100,34 +108,29 @@ export class Pool {
       if (await thread.ready) started.push(thread);
       else thread.end();
     }
-    return started.length === 0 ? null : new Pool(cell, started);
+    return started.length === 0 ? null : new Pool(kernels, cell, started);
   }
 
-  /** Cuts an M × N product of depth K; null where it is not worth it. */
-  cut(M: number, N: number, K: number): Cut | null {
-    return cut(M, N, K, this.size);
+  /** Cuts products; null where it is not worth it. */
+  cut(job: ProductJob, byRow: boolean, batch: number, M: number, N: number, K: number): Cut | null {
+    return cut(job, byRow, batch, M, N, K, this.size);
+  }
+
+  /** How many tiles to make of a job that takes one thread `work` nanoseconds; 1 where it is not worth sharing. */
+  tiles(work: number): number {
+    return tilesOf(work, this.size);
   }
 
   /**
-   * Computes the M × N product whose fields lie at `fields`, with the others. Returns false where a thread was lost: some of the result is
-   * missing then, the pool has ended, and the lost thread may write to the memory yet.
+   * Does a job of `tiles` < 2¹⁶ tiles whose fields lie at `fields`, with the others; `work`: the caller's working memory. Returns false where a thread was
+   * lost: some of the result is missing then, the pool has ended, and the lost thread may write to the memory yet.
    */
-  run(
-    kernel: ProductExports,
-    fields: number,
-    M: number,
-    N: number,
-    { tileRows, tileColumns, down, across }: Cut,
-    work: number,
-  ): boolean {
+  run(name: JobName, fields: number, tiles: number, work: number): boolean {
     const cell = this.#cell;
-    const tiles = down * across;
+    const index = JOBS.indexOf(name);
+    const job = this.#jobs[index] as Job;
+    cell[JOB] = index;
     cell[FIELDS] = fields;
-    cell[ROWS] = M;
-    cell[COLUMNS] = N;
-    cell[TILE_ROWS] = tileRows;
-    cell[TILE_COLUMNS] = tileColumns;
-    cell[TILES_ACROSS] = across;
     Atomics.store(cell, DONE, 0);
     Atomics.store(cell, CLAIM, tiles << 16);
     Atomics.add(cell, WAKE, 1);
@@ -137,9 +140,7 @@ export class Pool {
       const tile = claim & 0xffff;
       if (tile >= tiles) break;
       if (Atomics.compareExchange(cell, CLAIM, claim, claim + 1) !== claim) continue;
-      const m = Math.floor(tile / across) * tileRows;
-      const n = (tile % across) * tileColumns;
-      kernel.product(fields, m, Math.min(m + tileRows, M), n, Math.min(n + tileColumns, N), work);
+      job(fields, tile, work);
       Atomics.add(cell, DONE, 1);
     }
     return this.#wait(tiles);

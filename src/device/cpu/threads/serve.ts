@@ -1,6 +1,6 @@
 // What a thread does, in one function that needs nothing from outside it: it is the whole of worker.js, and where that file cannot be reached
 // its text starts a worker from a blob. The cells are explained in cells.ts.
-import type { Start } from './cells.ts';
+import type { Job, Start } from './cells.ts';
 
 interface Port {
   postMessage(message: string): void;
@@ -15,14 +15,14 @@ export function serve(): void {
   } & Port;
   const port = scope.process?.getBuiltinModule?.('node:worker_threads')?.parentPort ?? scope;
 
-  const work = ({ module, memory, cells, work }: Start): void => {
-    const [CLAIM, DONE, WAKE, PARKED, STOP, FIELDS, ENDED] = [0, 1, 2, 3, 4, 5, 11];
+  const work = ({ modules, jobs, memory, cells, work }: Start): void => {
+    const [CLAIM, DONE, WAKE, PARKED, STOP, JOB, FIELDS, ENDED] = [0, 1, 2, 3, 4, 5, 6, 7];
     /** A wake costs 30–65 µs, so a thread looks about for 0.2 ms before it sleeps. */
     const SPIN = 0.2;
     const cell = new Int32Array(memory.buffer, cells, 16);
-    const { product } = new WebAssembly.Instance(module, { env: { memory } }).exports as {
-      product(fields: number, m0: number, m1: number, n0: number, n1: number, work: number): void;
-    };
+    const kernels = modules.map((module) => new WebAssembly.Instance(module, { env: { memory } }).exports);
+    const exports = Object.assign({}, ...kernels) as Record<string, Job>;
+    const run = jobs.map((name) => exports[name] as Job);
     port.postMessage('ready');
     let idleSince = 0;
     for (let turn = 1; Atomics.load(cell, STOP) === 0; turn++) {
@@ -33,13 +33,7 @@ export function serve(): void {
         idleSince = 0;
         if (Atomics.compareExchange(cell, CLAIM, claim, claim + 1) !== claim) continue;
         // the job stays as it is while one of its tiles is claimed and not done
-        const [fields = 0, rows = 0, columns = 0, tileRows = 0, tileColumns = 0, across = 1] = cell.subarray(
-          FIELDS,
-          FIELDS + 6,
-        );
-        const m = Math.floor(tile / across) * tileRows;
-        const n = (tile % across) * tileColumns;
-        product(fields, m, Math.min(m + tileRows, rows), n, Math.min(n + tileColumns, columns), work);
+        (run[cell[JOB] as number] as Job)(cell[FIELDS] as number, tile, work);
         Atomics.add(cell, DONE, 1);
       } else if (idleSince === 0) idleSince = performance.now();
       else if (turn % 32 === 0 && performance.now() - idleSince > SPIN) {

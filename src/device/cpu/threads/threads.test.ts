@@ -4,32 +4,44 @@ import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { productKernel } from '../../../ir/kernel.ts';
 import { CpuDevice } from '../cpuDevice.ts';
+import type { ProductJob } from '../product/layout.ts';
 import { empty, get, put, randomStream, SIMD_FORMS } from '../testReference.ts';
-import type { Start } from './cells.ts';
 import { cut } from './pool.ts';
-import type { Thread } from './start.ts';
+import { FAULTS, faulty } from './testFaults.ts';
 
 const random = randomStream(9);
 const numbers = (n: number): number[] => Array.from({ length: n }, () => Math.fround(random() - 0.5));
 
 describe('tiles', () => {
-  test('cover a product once, and small products have none', () => {
-    for (let round = 0; round < 400; round++) {
+  test('cover every product once, and little work has none', () => {
+    for (let round = 0; round < 2000; round++) {
       const one = (): number => 1 + Math.floor(2 ** (random() * 11));
-      const [M, N, K] = [one(), one(), one()];
+      const [batch, M, N, K] = [random() < 0.5 ? 1 : one(), one(), one(), one()];
       const threads = 1 + Math.floor(random() * 8);
-      const tiles = cut(M, N, K, threads);
+      const job = (['productTile', 'thinTile', 'stepsTile'] as const)[Math.floor(random() * 3)] as ProductJob;
+      const tiles = cut(job, random() < 0.5, batch, M, N, K, threads);
       if (tiles === null) continue;
-      expect(M * N * K).toBeGreaterThanOrEqual(2 ** 19);
+      const label = `${[job, batch, M, N, K, threads]}`;
+      expect(batch * M * N * K, label).toBeGreaterThanOrEqual(2 ** 18);
       expect(threads).toBeGreaterThan(1);
-      const { tileRows, tileColumns, down, across } = tiles;
-      expect(tileRows % 6).toBe(0);
-      expect(tileColumns % 8).toBe(0);
-      expect((down - 1) * tileRows < M && down * tileRows >= M, `${[M, N, K, threads]}`).toBe(true);
-      expect((across - 1) * tileColumns < N && across * tileColumns >= N, `${[M, N, K, threads]}`).toBe(true);
+      const { tileRows, tileColumns, across, tiles: each, matrices } = tiles;
+      // what a strip, a pair of rows or four columns compute together stays together
+      if (each > 1) {
+        expect([tileRows % (job === 'productTile' ? 6 : 2), tileColumns % 8, matrices], label).toEqual([
+          0, 0, 1,
+        ]);
+        expect(job).not.toBe('stepsTile');
+      }
+      const down = each / across;
+      expect((down - 1) * tileRows < M && down * tileRows >= M, label).toBe(true);
+      expect((across - 1) * tileColumns < N && across * tileColumns >= N, label).toBe(true);
+      expect(each * Math.ceil(batch / matrices), label).toBeLessThan(2 ** 16);
     }
-    expect(cut(8, 8, 8, 4)).toBeNull();
-    expect(cut(512, 512, 512, 2)).not.toBeNull();
+    expect(cut('productTile', false, 1, 8, 8, 8, 4)).toBeNull();
+    expect(cut('productTile', false, 1, 512, 512, 512, 2)).not.toBeNull();
+    // no tile takes long
+    expect(cut('productTile', false, 1, 8192, 8192, 8192, 2)?.tiles).toBeGreaterThan(1000);
+    expect(cut('thinTile', true, 1, 1, 1024, 1024, 2)).toMatchObject({ tileColumns: 512, tiles: 2 });
   });
 });
 
@@ -41,13 +53,14 @@ function products(device: CpuDevice): string {
     form: 'matmul' | 'conv' | 'convGradData' | 'convGradWeight',
     dims: number[],
     sizes: readonly [number, number, number],
+    options: Parameters<typeof productKernel>[2] = {},
   ): string => {
-    const a = put(device, 'float32', [sizes[0]], values(sizes[0]));
-    const b = put(device, 'float32', [sizes[1]], values(sizes[1]));
+    const counts = options.bias === 'n' ? [sizes[0], sizes[1], dims[2] ?? 0] : sizes.slice(0, 2);
+    const inputs = counts.map((n) => put(device, 'float32', [n], values(n)));
     const c = empty(device, 'float32', [sizes[2]]);
-    device.run(productKernel('p', form), [a, b], [c], dims, []);
+    device.run(productKernel('p', form, options), inputs, [c], dims, []);
     const bytes = device.readSync({ storage: c.storage, at: 0, bytes: sizes[2] * 4 });
-    for (const x of [a, b, c]) device.free(x.storage);
+    for (const x of [...inputs, c]) device.free(x.storage);
     return createHash('sha256').update(new Uint8Array(bytes)).digest('hex');
   };
   const conv = [4, 8, 20, 1, 1, 30, 31, 1, 28, 29, 1, 3, 3, 1, 1, 1, 1, 1, 1, 0, 0, 0];
@@ -56,6 +69,21 @@ function products(device: CpuDevice): string {
     run('matmul', [1, 130, 301, 270, 0, 0], [130 * 270, 270 * 301, 130 * 301]),
     run('matmul', [3, 100, 90, 80, 8000, 0], [3 * 8000, 7200, 27000]),
     run('matmul', [1, 20, 9, 4000, 0, 0], [80000, 36000, 180]),
+    ...[false, true].flatMap((transposeB) =>
+      [
+        [1, 1, 1301, 410],
+        [1, 5, 1030, 111],
+        [1, 501, 1, 1100],
+        [1, 300, 700, 3],
+        [9, 13, 100, 50],
+        [300, 13, 15, 10],
+      ].map(([batch = 0, M = 0, N = 0, K = 0]) =>
+        run('matmul', [batch, M, N, K, M * K, K * N], [batch * M * K, batch * K * N, batch * M * N], {
+          transposeB,
+          bias: 'n',
+        }),
+      ),
+    ),
     run('conv', conv, [x, w, y]),
     run('convGradData', conv, [y, w, x]),
     run('convGradWeight', conv, [y, x, w]),
@@ -107,55 +135,8 @@ describe('results', () => {
   });
 });
 
-/** A worker that runs `text` with the start message in `start`. */
-async function worker(start: Start, text: string): Promise<Thread> {
-  const { Worker } = await import('node:worker_threads');
-  const made = new Worker(
-    new URL(
-      `data:text/javascript,${encodeURIComponent(`
-        import { parentPort } from 'node:worker_threads';
-        parentPort.once('message', (start) => {
-          const cell = new Int32Array(start.memory.buffer, start.cells, 16);
-          parentPort.postMessage('ready');
-          ${text}
-        });`)}`,
-    ),
-  );
-  made.unref();
-  const ready = new Promise<boolean>((resolve) => {
-    made.on('message', () => resolve(true));
-    made.on('error', () => resolve(false));
-  });
-  made.postMessage(start);
-  return { ready, end: () => void made.terminate() };
-}
-
-function faulty(text: string): (start: Start) => Thread {
-  return (start) => {
-    const made = worker(start, text);
-    return {
-      ready: made.then((thread) => thread.ready),
-      end: () => void made.then((thread) => thread.end()),
-    };
-  };
-}
-
-const CLAIM_ONE = `
-  for (;;) {
-    const claim = Atomics.load(cell, 0);
-    if ((claim & 0xffff) < claim >>> 16 && Atomics.compareExchange(cell, 0, claim, claim + 1) === claim) break;
-  }`;
-
 describe('faults', () => {
-  test.each([
-    ['a worker that claims a tile and stops', `${CLAIM_ONE} for (;;);`],
-    ['a worker that claims a tile and dies', `${CLAIM_ONE} process.exit(1);`],
-    [
-      'a worker that comes back after it was given up',
-      `${CLAIM_ONE} const end = performance.now() + 1300; while (performance.now() < end);
-       new Uint8Array(start.memory.buffer).fill(255);`,
-    ],
-  ])('%s', async (_, text) => {
+  test.each(FAULTS)('%s', async (_, text) => {
     const cpu = device();
     const values = numbers(1000);
     const x = put(cpu, 'float32', [1000], values);

@@ -58,10 +58,10 @@ describe('the CPU device', () => {
 
   test('on a machine with SIMD, relaxed or not', async () => {
     const taken: number[] = [];
-    // without fused multiply-add: that form's binary is the only one that may be refused
+    // without fused multiply-add: the form with it is tried first
     machine({
       validate: (bytes: Uint8Array<ArrayBuffer>) => {
-        const valid = taken.length !== 1 && real.validate(bytes);
+        const valid = taken.length > 0 && real.validate(bytes);
         taken.push(bytes.length);
         return valid;
       },

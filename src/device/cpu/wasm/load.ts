@@ -1,7 +1,8 @@
 // The compiled kernels on a heap's memory. Chosen at load: fused multiply-add where the machine has it (relaxed SIMD), else plain SIMD; a machine without is
 // told so. Compiled synchronously: a page's content-security policy has to allow `wasm-unsafe-eval`.
 import { GluonError } from '../../../core/errors.ts';
-import { BINARIES, PLAIN } from './binaries.ts';
+import type { Job } from '../threads/cells.ts';
+import { BINARIES } from './binaries.ts';
 import type { VectorExports } from './loops.ts';
 
 /** Which form of the kernels: with fused multiply-add, or with plain SIMD. */
@@ -10,7 +11,11 @@ export type Simd = 'relaxed' | 'plain';
 /** kernels/product.ts. Addresses and sizes in bytes, counts in elements. */
 export interface ProductExports {
   workBytes(): number;
-  product(fields: number, m0: number, m1: number, n0: number, n1: number, work: number): void;
+  readonly productTile: Job;
+  readonly thinTile: Job;
+  readonly stepsTile: Job;
+  readonly depthwiseTile: Job;
+  readonly depthwiseWeightTile: Job;
   offsets(
     to: number,
     start: number,
@@ -37,69 +42,25 @@ export interface ProductExports {
     beforeHeight: number,
     beforeWidth: number,
   ): void;
-  dots(c: number, a: number, b: number, step: number, n0: number, n1: number, depth: number): void;
-  combine(
-    c: number,
-    a: number,
-    aStep: number,
-    b: number,
-    step: number,
-    n0: number,
-    n1: number,
-    depth: number,
-  ): void;
-  depthwise(
-    from: number,
-    to: number,
-    w: number,
-    images: number,
-    channels: number,
-    perGroup: number,
-    plane: number,
-    row: number,
-    outHeight: number,
-    outWidth: number,
-    kernelHeight: number,
-    kernelWidth: number,
-    strideHeight: number,
-    strideWidth: number,
-    dilateHeight: number,
-    dilateWidth: number,
-    kind: number,
-    bias: number,
-    finish: number,
-  ): void;
-  steps(
-    c: number,
-    cRow: number,
-    a: number,
-    aRow: number,
-    aDepth: number,
-    b: number,
-    bDepth: number,
-    bColumn: number,
-    rows: number,
-    columns: number,
-    depth: number,
-  ): void;
-  complete(c: number, n: number, kind: number, bias: number, finish: number): void;
 }
 
-type Name = Simd | 'vector';
+type Part = keyof typeof BINARIES;
 const modules = new Map<string, WebAssembly.Module | null>();
 
 /** The compiled module for memory of its own or shared with workers, null where this machine does not take it. */
-function moduleOf(name: Name, shared = false): WebAssembly.Module | null {
-  const key = shared ? `${name} shared` : name;
+function moduleOf(part: Part, simd: Simd, shared = false): WebAssembly.Module | null {
+  const key = `${part} ${simd} ${shared}`;
   let module = modules.get(key);
   if (module === undefined) {
-    const text = name === 'plain' ? withoutFusion(BINARIES.relaxed) : BINARIES[name];
-    // as textOf of scripts/build-wasm.mjs writes them
-    const bytes = Uint8Array.from(text, (char) => {
+    // as textOf of scripts/build-wasm.mjs writes them; what is out of a byte's range wraps
+    const bytes = Uint8Array.from(BINARIES[part], (char) => {
       const code = char.charCodeAt(0);
-      return code - (code < 127 ? 32 : 66);
+      return code - (code < 127 ? 41 : 75);
     });
-    if (shared) markShared(bytes);
+    const [product, sum] = STEPS[simd];
+    rewrite(bytes, PRODUCT, product);
+    rewrite(bytes, SUM, sum);
+    if (shared) rewrite(bytes, OWN_MEMORY, SHARED_MEMORY);
     // a phone locked down has no WebAssembly at all
     module = typeof WebAssembly === 'object' && WebAssembly.validate(bytes) ? compile(bytes) : null;
     modules.set(key, module);
@@ -107,14 +68,36 @@ function moduleOf(name: Name, shared = false): WebAssembly.Module | null {
   return module;
 }
 
-function withoutFusion(text: string): string {
-  let at = 0;
-  const parts = PLAIN.map(([keep, drop, put]) => {
-    const part = text.slice(at, at + keep) + put;
-    at += keep + drop;
-    return part;
-  });
-  return parts.join('') + text.slice(at);
+/**
+ * A step of a sum of products is `f64x2.pmin` and `f64x2.pmax` in the binaries (kernels/madd.ts). What they stand for: `f32x4.mul` and `f32x4.add`, or three times
+ * `nop` and `f32x4.relaxed_madd`.
+ */
+const PRODUCT = [0xfd, 0xf6, 0x01];
+const SUM = [0xfd, 0xf7, 0x01];
+const STEPS = {
+  plain: [
+    [0xfd, 0xe6, 0x01],
+    [0xfd, 0xe4, 0x01],
+  ],
+  relaxed: [
+    [0x01, 0x01, 0x01],
+    [0xfd, 0x85, 0x02],
+  ],
+} as const;
+
+/** The import of a memory: names, each after its length, the kind of import, then the limits' flags, 1 for "has a maximum" and 3 for "has a maximum and is shared". */
+const OWN_MEMORY = [3, ...codes('env'), 6, ...codes('memory'), 2, 1];
+const SHARED_MEMORY = OWN_MEMORY.with(-1, 3);
+
+function codes(text: string): number[] {
+  return Array.from(text, (char) => char.charCodeAt(0));
+}
+
+/** Puts `to` wherever `from` stands. */
+function rewrite(bytes: Uint8Array, from: readonly number[], to: readonly number[]): void {
+  const [first = 0] = from;
+  for (let at = bytes.indexOf(first); at >= 0; at = bytes.indexOf(first, at + 1))
+    if (from.every((byte, k) => bytes[at + k] === byte)) bytes.set(to, at);
 }
 
 function compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
@@ -128,18 +111,8 @@ function compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
   }
 }
 
-/**
- * Changes the import of a memory into that of a shared one: after the names `env` and `memory` (each with its length) and the kind of import, 2,
- * come the flags of the limits, 1 for "has a maximum" and 3 for "has a maximum and is shared".
- */
-function markShared(bytes: Uint8Array): void {
-  const names = Uint8Array.from('\x03env\x06memory\x02\x01', (c) => c.charCodeAt(0));
-  const at = bytes.findIndex((_, i) => names.every((byte, k) => bytes[i + k] === byte));
-  if (at >= 0) bytes[at + names.length - 1] = 3;
-}
-
-function needed(name: Name, shared?: boolean): WebAssembly.Module {
-  const module = moduleOf(name, shared);
+function needed(part: Part, simd: Simd, shared?: boolean): WebAssembly.Module {
+  const module = moduleOf(part, simd, shared);
   if (module !== null) return module;
   throw new GluonError(
     'expected a machine with WebAssembly SIMD, received one without. Use a current Chrome, Edge, Safari or Firefox, or Node from 20 on.',
@@ -149,8 +122,9 @@ function needed(name: Name, shared?: boolean): WebAssembly.Module {
 
 /** The best form that this machine runs. Throws a GluonError where there is none. */
 export function bestSimd(): Simd {
-  needed('vector');
-  return moduleOf('relaxed') === null ? 'plain' : 'relaxed';
+  if (moduleOf('vector', 'relaxed') !== null) return 'relaxed';
+  needed('vector', 'plain');
+  return 'plain';
 }
 
 /** The compiled kernels on one memory. */
@@ -158,20 +132,16 @@ export interface Kernels {
   readonly simd: Simd;
   readonly product: ProductExports;
   readonly vector: VectorExports;
-  /** The product's module, for threads on the same memory. */
-  readonly module: WebAssembly.Module;
+  /** The modules of both, for threads on the same memory. */
+  readonly modules: readonly WebAssembly.Module[];
 }
 
 /** The kernels on `memory`. Throws a GluonError where the machine lacks what they need. */
 export function kernelsOn(memory: WebAssembly.Memory, simd: Simd): Kernels {
   const shared = !(memory.buffer instanceof ArrayBuffer);
-  const module = needed(simd, shared);
-  const instance = (of: WebAssembly.Module): unknown =>
-    new WebAssembly.Instance(of, { env: { memory } }).exports;
-  return {
-    simd,
-    product: instance(module) as ProductExports,
-    vector: instance(needed('vector', shared)) as VectorExports,
-    module,
-  };
+  const modules = [needed('product', simd, shared), needed('vector', simd, shared)];
+  const [product, vector] = modules.map((module): unknown => {
+    return new WebAssembly.Instance(module, { env: { memory } }).exports;
+  });
+  return { simd, product: product as ProductExports, vector: vector as VectorExports, modules };
 }

@@ -7,9 +7,9 @@ import { e } from '../../../ir/expr.ts';
 import { customKernel, elementwiseKernel, rowKernel } from '../../../ir/kernel.ts';
 import { CpuDevice } from '../cpuDevice.ts';
 import { Heap } from '../heap.ts';
-import * as plain from '../loops/f32.ts';
+import { FLOATS as plain } from '../loops/floats.ts';
 import { erf } from '../scalarMath.ts';
-import { empty, get, put, randomStream } from '../testReference.ts';
+import { empty, get, put, randomStream, SIMD_FORMS } from '../testReference.ts';
 import { vectorLoops } from './loops.ts';
 
 const heap = new Heap('plain');
@@ -141,7 +141,10 @@ function ulps(x: number, want: number): number {
 }
 
 // Every exponent and both signs: 997 and the number of patterns have no factor in common, and a run of 2²³ of them meets each exponent.
-describe('functions over all of float32, every 997th number', () => {
+describe.each(SIMD_FORMS)('functions over all of float32, every 997th number: %s', (simd) => {
+  const heap = new Heap(simd);
+  const { f32 } = heap;
+  const { fast } = vectorLoops(heap.kernels.vector);
   test.each([
     ['exp', Math.exp, 2],
     ['log', Math.log, 2],
@@ -165,7 +168,9 @@ describe('functions over all of float32, every 997th number', () => {
     expect(worst, `at ${where}`).toBeLessThanOrEqual(most);
     expect(worst).toBeGreaterThan(0.5);
   });
+});
 
+describe('functions', () => {
   test('exp by way of doubles is the nearest number but for one in ten thousand', () => {
     const BLOCK = 4000;
     let others = 0;
@@ -306,6 +311,11 @@ describe('folds and pooling, compiled and not', () => {
       [1, 9, 17, 5, 1, 2, 0],
       [1, 3, 4, 2, 1, 3, 0],
       [3, 7, 7, 7, 1, 0, 0],
+      [2, 5, 3, 3, 1, 1, 0],
+      [3, 6, 5, 4, 3, 1, 0],
+      [2, 20, 21, 4, 4, 2, 0],
+      // rows beyond the working memory of a thread
+      [1, 2, 40_001, 3, 2, 1, 0],
     ] as const) {
       const oH = Math.floor((iH + 2 * p - k) / s) + 1 + over;
       const oW = Math.floor((iW + 2 * p - k) / s) + 1 + over;
@@ -314,7 +324,7 @@ describe('folds and pooling, compiled and not', () => {
         random() < 0.05 ? Number.NaN : random() < 0.05 ? -Infinity : Math.floor(random() * 4),
       );
       // multiples of all that an average is divided by, so that every sum is exact
-      const unit = { 2: 4, 3: 36, 5: 3600, 7: 49 }[k];
+      const unit = { 2: 4, 3: 36, 4: 144, 5: 3600, 7: 49 }[k];
       const above = Array.from({ length: planes * oH * oW }, () => Math.floor(random() * 100) * unit);
       for (const padded of [0, 1]) {
         const dims = [planes, 1, iH, iW, 1, oH, oW, 1, k, k, 1, s, s, 0, p, p, padded];

@@ -1,9 +1,9 @@
-// The primitives on float64: one loop each, so that the engine compiles every one for its own types.
-// No speed goal; separate from float32 so that neither makes the other's loops polymorphic. The form of a loop's arguments is explained in loop.ts.
+// The primitives as loops in JavaScript, as floats have them; integers take most of them from here (integers.ts). One loop each, which computes in doubles: the store
+// rounds to the type of the array, once per primitive. That four types of array go through one loop costs an engine next to nothing. Arguments: see loop.ts.
 import { erf, erfinv, mod, pow, rint } from '../scalarMath.ts';
-import type { BinaryTable, Loop, UnaryTable } from './loop.ts';
+import type { LoopTable } from './loop.ts';
 
-export const unary: UnaryTable = {
+const unary: LoopTable['unary'] = {
   neg(m, n, o, a, sa) {
     for (let i = 0; i < n; i++, a += sa) m[o + i] = -(m[a] as number);
   },
@@ -96,7 +96,7 @@ export const unary: UnaryTable = {
   },
 };
 
-export const binary: BinaryTable = {
+const binary: LoopTable['binary'] = {
   add(m, n, o, a, sa, b, sb) {
     for (let i = 0; i < n; i++, a += sa, b += sb) m[o + i] = (m[a] as number) + (m[b] as number);
   },
@@ -156,7 +156,9 @@ export const binary: BinaryTable = {
   },
 };
 
-export const select: Loop = (m, n, o, a, sa, b, sb, c, sc) => {
+const select: LoopTable['select'] = (m, n, o, a, sa, b, sb, c, sc) => {
   for (let i = 0; i < n; i++, a += sa, b += sb, c += sc)
     m[o + i] = m[a] !== 0 ? (m[b] as number) : (m[c] as number);
 };
+
+export const FLOATS: LoopTable = { unary, binary, select };

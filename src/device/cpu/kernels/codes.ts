@@ -1,0 +1,33 @@
+// What steps of lists are called (AssemblyScript): functions of one number, from 16 on those of two, then the rest. wasm/loops.ts has the same numbers.
+export const NEG = 0;
+export const ABS = 1;
+export const SQRT = 2;
+export const FLOOR = 3;
+export const CEIL = 4;
+export const TRUNC = 5;
+export const RINT = 6;
+export const NOT = 7;
+export const EXP = 8;
+export const LOG = 9;
+export const TANH = 10;
+export const ERF = 11;
+export const EXP_EXACT = 12;
+export const ADD = 16;
+export const SUB = 17;
+export const MUL = 18;
+export const DIV = 19;
+export const MAX = 20;
+export const MIN = 21;
+export const EQ = 22;
+export const NE = 23;
+export const LT = 24;
+export const LE = 25;
+export const GT = 26;
+export const GE = 27;
+export const SELECT = 32;
+export const SUM = 33;
+export const GREATEST = 34;
+export const LEAST = 35;
+export const COUNT = 36;
+/** On 32-bit integers, of which lists have none. */
+export const ADD_INT = 40;
