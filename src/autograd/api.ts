@@ -6,19 +6,18 @@ import { openScoped, runScoped, type SyncCallback } from '../core/sync.ts';
 import { booleanArg, isOptions, readArgs } from '../ops/args.ts';
 import { zeros } from '../ops/creation.ts';
 import { backwardInto, run } from './backward.ts';
-import { setRecording, setTraining } from './mode.ts';
+import { setModes } from './mode.ts';
 import { placeOf, sameArray } from './tape.ts';
+import { Only } from './targets.ts';
 
 export { Function } from './function.ts';
 export { isRecording, isTraining } from './mode.ts';
 
 function mode(recording: boolean | undefined, training: boolean | undefined): () => () => void {
   return () => {
-    const wasRecording = recording === undefined ? undefined : setRecording(recording);
-    const wasTraining = training === undefined ? undefined : setTraining(training);
+    const before = setModes(recording, training);
     return () => {
-      if (wasRecording !== undefined) setRecording(wasRecording);
-      if (wasTraining !== undefined) setTraining(wasTraining);
+      setModes(...before);
     };
   };
 }
@@ -99,22 +98,16 @@ function listOf(value: NDArray | readonly NDArray[], op: string): readonly NDArr
   return list as readonly NDArray[];
 }
 
-function headGradientsOf(given: unknown): readonly (NDArray | null)[] {
-  if (given === undefined || given === null) return [];
-  return (Array.isArray(given) ? given : [given]) as readonly (NDArray | null)[];
-}
-
-function checkHeadGradients(
-  op: string,
-  heads: readonly NDArray[],
-  gradients: readonly (NDArray | null)[],
-): void {
-  if (gradients.length > 0 && gradients.length !== heads.length)
+function headGradientsOf(op: string, heads: readonly NDArray[], given: unknown): readonly (NDArray | null)[] {
+  const list = (given === undefined ? [] : Array.isArray(given) ? given : [given]) as (NDArray | null)[];
+  if (given === null || list.length === 0) return [];
+  if (list.length !== heads.length)
     throw new ArgumentError(
-      `expected one head gradient for each of ${heads.length} heads, received ${gradients.length}. Use null for ones.`,
+      `expected one head gradient for each of ${heads.length} heads, received ${list.length}. Use null for ones.`,
       { op },
     );
-  for (const g of gradients) if (g !== null) bodyOf(g, op);
+  for (const g of list) if (g !== null) bodyOf(g, op);
+  return list;
 }
 
 /** Options of `backward`. */
@@ -134,16 +127,9 @@ export function backward(
   headGrads?: NDArray | readonly (NDArray | null)[] | null | BackwardOptions,
   options?: BackwardOptions,
 ): void {
-  const given = isOptions(headGrads) ? undefined : headGrads;
-  const values = readArgs(
-    'backward',
-    [isOptions(headGrads) ? headGrads : options],
-    [],
-    ['retainGraph', 'trainMode'],
-  );
+  const values = readArgs('backward', [headGrads, options], ['headGrads'], ['retainGraph', 'trainMode']);
   const list = listOf(heads, 'backward');
-  const gradients = headGradientsOf(given);
-  checkHeadGradients('backward', list, gradients);
+  const gradients = headGradientsOf('backward', list, values['headGrads']);
   backwardInto(list, gradients, {
     retainGraph: values['retainGraph'] === true,
     createGraph: false,
@@ -173,9 +159,7 @@ export function grad(
 ): NDArray[] {
   const values = readArgs('grad', [options], [], ['headGrads', 'retainGraph', 'createGraph', 'trainMode']);
   const [list, wanted] = [listOf(heads, 'grad'), listOf(variables, 'grad')];
-  const given = values['headGrads'];
-  const gradients = headGradientsOf(given);
-  checkHeadGradients('grad', list, gradients);
+  const gradients = headGradientsOf('grad', list, values['headGrads']);
   const createGraph = values['createGraph'] === true;
   const places = wanted.map((x) => {
     const place = placeOf(x);
@@ -190,23 +174,20 @@ export function grad(
     () => 'autograd.grad',
     true,
     () => {
-      const found = run(
-        list,
-        gradients,
-        {
-          retainGraph: values['retainGraph'] === undefined ? createGraph : values['retainGraph'] === true,
-          createGraph,
-          trainMode: values['trainMode'] !== false,
-        },
-        { only: places },
-      );
+      const targets = new Only(places);
+      const retainGraph = values['retainGraph'];
+      const options = {
+        retainGraph: retainGraph === undefined ? createGraph : retainGraph === true,
+        createGraph,
+        trainMode: values['trainMode'] !== false,
+      };
+      const variables = run(list, gradients, options, targets);
       const handed = new Set<NDArray>();
       const lent = new Set<unknown>(gradients);
       return places.map((place, i) => {
-        const gradient =
-          place.variable === null ? found.places.get(place) : found.variables.get(place.variable);
+        const gradient = place.variable === null ? targets.found.get(place) : variables.get(place.variable);
         const { shape, dtype, context } = wanted[i] as NDArray;
-        if (gradient === undefined && found.reached(place)) return zeros(shape, { ctx: context, dtype });
+        if (gradient === undefined && targets.reached(place)) return zeros(shape, { ctx: context, dtype });
         if (gradient === undefined)
           throw new AutogradError(
             `expected variables that the heads depend on, received one (${i}) of shape ${shapeText(shape)} that they do not. Leave it out.`,

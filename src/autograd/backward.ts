@@ -8,66 +8,42 @@ import { iadd } from '../ops/binary.ts';
 import { ones, zeros } from '../ops/creation.ts';
 import { slots } from '../ops/invoke.ts';
 import { astype, copy } from '../ops/moves.ts';
-import type { GradContext, GradFunctions } from '../ops/op.ts';
+import type { GradContext, TensorType } from '../ops/op.ts';
 import { setStridedSlice } from '../ops/slices.ts';
-import { plainFunctions } from './functions.ts';
-import { isTraining, setRecording, setTraining } from './mode.ts';
+import { functions } from './functions.ts';
+import { inModes, isRecording } from './mode.ts';
 import { Sums } from './sums.ts';
-import {
-  checkUnchanged,
-  fork,
-  leave,
-  type Place,
-  placeOf,
-  release,
-  type TapeNode,
-  type Variable,
-} from './tape.ts';
+import { checkUnchanged, leave, type Place, placeOf, release, type TapeNode, type Variable } from './tape.ts';
+
+/** What a run looks for, where it is not the gradients by all variables. */
+export interface Targets {
+  /** The run ends at these calls. */
+  readonly ends: ReadonlySet<TapeNode>;
+  /** The heads and the calls they were reached from, the last first: before the run. */
+  begin(heads: readonly Place[], nodes: readonly TapeNode[]): void;
+  /** Whether a gradient that flows to a source gets anywhere. */
+  wants(source: Place): boolean;
+  /** The gradients by a call's outputs, which may be lent out. */
+  passing(node: TapeNode, above: readonly (NDArray | null)[], sums: Sums): void;
+}
 
 /** Calls reached from the heads, the last first. Does not go past `ends`. */
-function reachable(heads: readonly Place[], ends: ReadonlySet<TapeNode>): TapeNode[] {
+function reachable(heads: readonly Place[], ends: ReadonlySet<TapeNode> | undefined): TapeNode[] {
   const found = new Set<TapeNode>();
-  const stack = heads.flatMap((h) => (h.node === null ? [] : [h.node]));
-  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-    if (found.has(node)) continue;
+  const stack: (Place | null)[] = [...heads];
+  for (let place = stack.pop(); place !== undefined; place = stack.pop()) {
+    const node = place?.node;
+    if (node == null || found.has(node)) continue;
     found.add(node);
-    if (ends.has(node)) continue;
-    for (const source of node.sources)
-      if (source?.node != null && !found.has(source.node)) stack.push(source.node);
+    if (ends?.has(node) !== true) stack.push(...node.sources);
   }
   return [...found].sort((a, b) => b.id - a.id);
 }
 
-/** Where gradients are wanted: by all variables, or by some places only. */
-class Wanted {
-  readonly #variables: Set<Variable> | null = null;
-  readonly #nodes: Set<TapeNode> | null = null;
-
-  constructor(nodes: readonly TapeNode[], only: readonly Place[] | null) {
-    if (only === null) return;
-    this.#variables = new Set(only.flatMap((p) => (p.variable === null ? [] : [p.variable])));
-    this.#nodes = new Set(only.flatMap((p) => (p.node === null ? [] : [p.node])));
-    // sources stand after the calls they serve
-    for (let i = nodes.length - 1; i >= 0; i--) {
-      const node = nodes[i] as TapeNode;
-      if (node.sources.some((s) => this.by(s))) this.#nodes.add(node);
-    }
-  }
-
-  /** Whether a gradient that flows to a source gets anywhere. */
-  by(source: Place | null): boolean {
-    if (source === null) return false;
-    if (source.variable !== null)
-      return this.#variables?.has(source.variable) ?? source.variable.gradReq !== 'null';
-    return source.node !== null && (this.#nodes?.has(source.node) ?? true);
-  }
-}
-
-const f: GradFunctions = { ...plainFunctions, through };
-
 /** What a gradient may ask for, over one call. */
 class Call implements GradContext<unknown> {
-  readonly f = f;
+  readonly f = functions;
+  readonly recorded = isRecording();
   readonly attrs: unknown;
   readonly count: number;
   readonly #node: TapeNode;
@@ -82,41 +58,36 @@ class Call implements GradContext<unknown> {
     this.count = node.sources.length;
   }
 
-  #kept(list: readonly (NDArray | null)[], i: number, what: string): NDArray {
+  #kept(list: readonly (NDArray | null)[], i: number): NDArray {
+    const { name } = this.#node.op;
     const array = list[i];
-    if (array === null || array === undefined)
-      throw new Error(
-        `the gradient of ${this.#node.op.name} reads ${what} ${i}, which its record does not keep`,
-      );
-    checkUnchanged(array, this.#node.op.name);
+    if (array == null) throw new Error(`the gradient of ${name} reads what its record does not keep`);
+    checkUnchanged(array, name);
     return array;
   }
 
   x(i: number): NDArray {
-    return this.#kept(this.#node.inputs, i, 'input');
+    return this.#kept(this.#node.inputs, i);
   }
 
   y(i = 0): NDArray {
-    return this.#kept(this.#node.outputs, i, 'output');
+    return this.#kept(this.#node.outputs, i);
   }
 
   dy(i = 0): NDArray {
     const given = this.#above[i];
     if (given != null) return given;
-    const type = this.#node.outputTypes[i];
-    const like = this.#above.find((a) => a != null);
-    if (type === undefined || like == null) throw new Error(`${this.#node.op.name} has no output ${i}`);
-    return zeros(type.shape, { ctx: like.context, dtype: type.dtype });
+    const { shape, dtype } = this.#node.outputTypes[i] as TensorType;
+    const like = this.#above.find((a) => a != null) as NDArray;
+    return zeros(shape, { ctx: like.context, dtype });
   }
 
   given(i: number): boolean {
     return this.#above[i] != null;
   }
 
-  xType(i: number): NonNullable<TapeNode['inputTypes'][number]> {
-    const type = this.#node.inputTypes[i];
-    if (type === undefined) throw new Error(`${this.#node.op.name} has no input ${i}`);
-    return type;
+  xType(i: number): TensorType {
+    return this.#node.inputTypes[i] as TensorType;
   }
 
   wants(i: number): boolean {
@@ -146,26 +117,6 @@ function headGradient(head: NDArray, given: NDArray | null | undefined): NDArray
   return given.dtype === head.dtype ? given : astype(given, head.dtype);
 }
 
-/** What a run looks for. */
-export interface RunTargets {
-  /** Only gradients by these are computed; null: by all variables. */
-  readonly only: readonly Place[] | null;
-  /** The run ends at these calls. */
-  readonly ends?: ReadonlySet<TapeNode> | undefined;
-}
-
-const EVERYWHERE: RunTargets = { only: null };
-const NOWHERE: ReadonlySet<TapeNode> = new Set();
-
-/** The sums that a run found. */
-export interface Found {
-  readonly variables: ReadonlyMap<Variable, NDArray>;
-  /** By the places of `only` that are no variables. */
-  readonly places: ReadonlyMap<Place, NDArray>;
-  /** Whether a place is among what the heads came from, be its gradient 0. */
-  reached(place: Place): boolean;
-}
-
 function placesOfHeads(heads: readonly NDArray[]): Place[] {
   return heads.map((head, i) => {
     const place = placeOf(head);
@@ -179,69 +130,63 @@ function placesOfHeads(heads: readonly NDArray[]): Place[] {
   });
 }
 
-/** Runs back from `heads`. Belongs inside a scope of the caller's, which frees what is left. */
+/** Runs back from `heads`; gives the sums by variables. Belongs inside a scope of the caller's, which frees what is left. */
 export function run(
   heads: readonly NDArray[],
   headGradients: readonly (NDArray | null | undefined)[],
-  options: RunOptions,
-  { only, ends = NOWHERE }: RunTargets = EVERYWHERE,
-): Found {
+  { retainGraph, createGraph, trainMode }: RunOptions,
+  targets?: Targets,
+): ReadonlyMap<Variable, NDArray> {
   const places = placesOfHeads(heads);
-  const nodes = reachable(places, ends);
+  const nodes = reachable(places, targets?.ends);
   for (const node of nodes)
     if (node.done)
       throw new AutogradError(
         `expected a tape that is still there, received one whose backward has run (what ${node.op.name} kept is freed). Record again, or pass { retainGraph: true } to the first backward.`,
         { op: 'backward' },
       );
-  const wasRecording = setRecording(options.createGraph);
-  const wasTraining = setTraining(options.trainMode);
   // the tape stays to the end, whoever lets go of the heads on the way
   for (const { node } of places) if (node !== null) node.holders++;
   try {
-    const wanted = new Wanted(nodes, only);
-    const watched = only?.filter((p) => p.node !== null) ?? [];
-    const sums = new Sums();
-    sums.keepAll = options.createGraph || watched.length > 0;
-    const found = new Map<Place, NDArray>();
-    places.forEach((place, i) => {
-      const given = headGradients[i];
-      const gradient = headGradient(heads[i] as NDArray, given);
-      if (gradient === given) sums.lend(gradient);
-      sums.addAt(place, gradient);
-    });
-    for (const node of nodes) {
-      const above = sums.take(node);
-      if (above !== undefined) {
-        for (const place of watched) {
-          const gradient = above[place.index];
-          if (place.node === node && gradient != null) found.set(place, gradient);
+    return inModes(createGraph, trainMode, () => {
+      targets?.begin(places, nodes);
+      const wants = (source: Place | null): boolean =>
+        source !== null && (targets?.wants(source) ?? source.variable?.gradReq !== 'null');
+      const sums = new Sums(createGraph);
+      places.forEach((place, i) => {
+        const given = headGradients[i];
+        const gradient = headGradient(heads[i] as NDArray, given);
+        if (gradient === given) sums.lend(gradient);
+        sums.addAt(place, gradient);
+      });
+      for (const node of nodes) {
+        const above = sums.take(node);
+        const ends = targets?.ends.has(node) === true;
+        if (above !== undefined) {
+          targets?.passing(node, above, sums);
+          if (!ends) step(node, above, node.sources.map(wants), sums);
+          for (const gradient of above) if (gradient !== null) sums.drop(gradient);
         }
-        if (!ends.has(node)) step(node, above, wanted, sums);
-        for (const gradient of above) if (gradient !== null) sums.drop(gradient);
+        if (!retainGraph && !createGraph && !ends) release(node);
       }
-      if (!options.retainGraph && !options.createGraph && !ends.has(node)) release(node);
-    }
-    const reached = ({ node, variable }: Place): boolean =>
-      variable === null
-        ? node !== null && nodes.includes(node)
-        : [...places, ...nodes.flatMap((n) => n.sources)].some((s) => s?.variable === variable);
-    return { variables: sums.variables, places: found, reached };
+      return sums.variables;
+    });
   } finally {
     for (const { node } of places) if (node !== null) leave(node);
-    setRecording(wasRecording);
-    setTraining(wasTraining);
   }
 }
 
 /** One call's part: from the gradients by its outputs to those by its inputs. */
-function step(node: TapeNode, above: readonly (NDArray | null)[], wanted: Wanted, sums: Sums): void {
-  const { grad } = node.op;
-  if (typeof grad !== 'function') return;
-  const wants = node.sources.map((s) => wanted.by(s));
-  if (!wants.includes(true)) return;
+function step(
+  node: TapeNode,
+  above: readonly (NDArray | null)[],
+  wants: readonly boolean[],
+  sums: Sums,
+): void {
+  const { grad, name } = node.op;
+  if (grad == null || !wants.includes(true)) return;
   const gradients = runInScope(
-    () => `the gradient of ${node.op.name}`,
+    () => `the gradient of ${name}`,
     true,
     () => {
       const list = grad(new Call(node, above, wants));
@@ -256,59 +201,30 @@ function step(node: TapeNode, above: readonly (NDArray | null)[], wanted: Wanted
   node.sources.forEach((source, i) => {
     const gradient = gradients[i];
     if (source === null || gradient == null || wants[i] !== true) return;
-    if (!sameShape(gradient.shape, (node.inputTypes[i] as { readonly shape: readonly number[] }).shape))
-      throw new Error(
-        `the gradient of ${node.op.name} by input ${i} has the shape ${shapeText(gradient.shape)}`,
-      );
+    if (!sameShape(gradient.shape, (node.inputTypes[i] as TensorType).shape))
+      throw new Error(`the gradient of ${name} by input ${i} has the shape ${shapeText(gradient.shape)}`);
     sums.addAt(source, gradient);
   });
-}
-
-/** `GradFunctions.through`: records `fn` over handles of its own and runs back to them. */
-function through(
-  inputs: readonly NDArray[],
-  fn: (inputs: readonly NDArray[]) => readonly NDArray[],
-  above: readonly (NDArray | null)[],
-): readonly (NDArray | null)[] {
-  const again = setRecording(true);
-  try {
-    const forks = inputs.map((x) => fork(x, 'through'));
-    const results = fn(forks.map((x) => x.array));
-    const heads: NDArray[] = [];
-    const weights: NDArray[] = [];
-    results.forEach((y, i) => {
-      const weight = above[i];
-      if (weight == null || placeOf(y) === null) return;
-      heads.push(y);
-      weights.push(weight);
-    });
-    const only = forks.map((x) => x.place);
-    const ends = new Set(only.flatMap((p) => (p.node === null ? [] : [p.node])));
-    const options = { retainGraph: false, createGraph: again, trainMode: isTraining() };
-    const { places } = run(heads, weights, options, { only, ends });
-    return only.map((p) => places.get(p) ?? null);
-  } finally {
-    setRecording(again);
-  }
 }
 
 /** A variable's gradient array, zeros before the first backward. */
 export function gradientOf(variable: Variable, context: Context): NDArray {
   if (variable.grad === null) {
     const { shape, dtype } = variable.type;
-    const recording = setRecording(false);
     const { trace, standIn } = slots;
     // a replay finds it as it is then
     slots.trace = null;
     slots.standIn = null;
     try {
-      variable.grad = outsideScopes(() => zeros(shape, { ctx: context, dtype }));
+      const made = inModes(false, undefined, () =>
+        outsideScopes(() => zeros(shape, { ctx: context, dtype })),
+      );
+      setOwner(made, 'library');
+      variable.grad = made;
     } finally {
       slots.trace = trace;
       slots.standIn = standIn;
-      setRecording(recording);
     }
-    setOwner(variable.grad, 'library');
   }
   return variable.grad;
 }
@@ -323,13 +239,10 @@ export function backwardInto(
     () => 'backward',
     true,
     () => {
-      const { variables } = run(heads, headGradients, options);
-      const recording = setRecording(false);
-      try {
+      const variables = run(heads, headGradients, options);
+      inModes(false, undefined, () => {
         for (const [variable, sum] of variables) store(variable, sum);
-      } finally {
-        setRecording(recording);
-      }
+      });
     },
   );
 }

@@ -2,11 +2,9 @@
 import type { NDArray } from '../array/ndarray.ts';
 import { sameShape } from '../core/shape.ts';
 import { add, div, equal, mul, sub } from '../ops/binary.ts';
-import { gatherNd, pick, take, takeAlongAxis } from '../ops/indexing.ts';
 import { concat } from '../ops/joins.ts';
 import { astype, broadcastToExact, transpose } from '../ops/moves.ts';
 import type { GradFunctions } from '../ops/op.ts';
-import { cumsum } from '../ops/ordering.ts';
 import { matmul } from '../ops/product.ts';
 import { prod, sum } from '../ops/reduce.ts';
 import { exp, neg, sqrt } from '../ops/unary.ts';
@@ -21,8 +19,7 @@ function sumTo(x: NDArray, shape: readonly number[]): NDArray {
   return sameShape(summed.shape, shape) ? summed : reshape(summed, shape);
 }
 
-/** All but `through`, which needs the run itself. */
-export const plainFunctions: Omit<GradFunctions, 'through'> = {
+export const functions: GradFunctions = {
   add,
   sub,
   mul,
@@ -37,13 +34,8 @@ export const plainFunctions: Omit<GradFunctions, 'through'> = {
   sumTo,
   broadcastTo: (x, shape) => (sameShape(x.shape, shape) ? x : broadcastToExact(x, shape)),
   reshape: (x, shape) => (sameShape(x.shape, shape) ? x : reshape(x, shape)),
-  transpose: (x, axes) => transpose(x, axes),
-  astype: (x, dtype) => astype(x, dtype),
-  matmul: (a, b, options) => matmul(a, b, options),
+  transpose,
+  astype,
+  matmul,
   concat: (arrays, axis) => concat(arrays, { dim: axis }),
-  cumsum: (x, axis, exclusive, reverse) => cumsum(x, axis, { exclusive, reverse }),
-  take: (x, indices, axis, mode) => take(x, indices, { axis, mode }),
-  pick: (x, indices, axis, mode, keepdims) => pick(x, indices, axis, { mode, keepdims }),
-  takeAlong: (x, indices, axis, mode) => takeAlongAxis(x, indices, axis, { mode }),
-  gatherNd,
 };

@@ -30,3 +30,18 @@ export function setTraining(value: boolean): boolean {
   training = value;
   return before;
 }
+
+/** @internal Sets both flags, undefined leaving one as it is, and returns what they were. */
+export function setModes(recorded?: boolean, trained?: boolean): [recording: boolean, training: boolean] {
+  return [setRecording(recorded ?? recording), setTraining(trained ?? training)];
+}
+
+/** @internal Runs `fn` while the flags are so. */
+export function inModes<R>(recorded: boolean, trained: boolean | undefined, fn: () => R): R {
+  const before = setModes(recorded, trained);
+  try {
+    return fn();
+  } finally {
+    setModes(...before);
+  }
+}

@@ -11,13 +11,20 @@ export class Sums {
   /** Arrays that are not this run's to free: a user's, or kept by the tape. */
   readonly #foreign = new WeakSet<NDArray>();
 
+  readonly #keepAll: boolean;
+
+  /** `keepAll`: gradients are on a tape themselves. */
+  constructor(keepAll: boolean) {
+    this.#keepAll = keepAll;
+  }
+
   /** Takes note of an array that somebody else holds. */
   lend(gradient: NDArray): void {
     this.#foreign.add(gradient);
   }
 
   #free(gradient: NDArray): void {
-    if (!this.keepAll && !this.#foreign.has(gradient)) gradient.dispose();
+    if (!this.#keepAll && !this.#foreign.has(gradient)) gradient.dispose();
   }
 
   #joined(before: NDArray | null | undefined, gradient: NDArray): NDArray {
@@ -60,7 +67,4 @@ export class Sums {
     this.#uses.delete(gradient);
     this.#free(gradient);
   }
-
-  /** Set where gradients are on a tape themselves, or in a user's hands. */
-  keepAll = false;
 }

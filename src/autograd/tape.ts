@@ -94,7 +94,7 @@ function typeOf({ shape, dtype }: NDArray): TensorType {
   return { shape, dtype };
 }
 
-function nodeFor<A>(
+export function nodeFor<A>(
   op: Op<A>,
   attrs: A,
   inputs: readonly NDArray[],
@@ -118,7 +118,7 @@ function nodeFor<A>(
 }
 
 /** Notes on an array where it comes from. */
-function put(array: NDArray, place: Place): void {
+export function put(array: NDArray, place: Place): void {
   const { node } = place;
   if (node === null) {
     setTape(array, place);
@@ -146,41 +146,24 @@ export function recordCall<A>(
   outputs: readonly NDArray[],
   saved: readonly NDArray[] = [],
 ): TapeNode | null {
-  if (!isRecording() || op.grad === undefined || typeof op.grad === 'string') return null;
+  if (!isRecording() || op.grad == null) return null;
   const sources = inputs.map(placeOf);
-  if (sources.every((s) => s === null)) return null;
-  if (!outputs.some((y) => isFloat(y.dtype))) return null;
-  const wants = (i: number): boolean => sources[i] != null;
-  const keeps: Keeps = (typeof op.keeps === 'function' ? op.keeps(attrs, wants) : op.keeps) ?? {};
+  if (sources.every((s) => s === null) || !outputs.some((y) => isFloat(y.dtype))) return null;
+  const keeps = keepsOf(op, attrs, (i) => sources[i] != null);
+  const held = (arrays: readonly NDArray[], kept: readonly number[] = []): (NDArray | null)[] =>
+    arrays.map((x, i) => (kept.includes(i) ? holdArray(x, op.name) : null));
   const node = nodeFor(op, attrs, inputs, sources, outputs);
-  node.inputs.push(
-    ...inputs.map((x, i) => (keeps.inputs?.includes(i) === true ? holdArray(x, op.name) : null)),
-  );
+  node.inputs.push(...held(inputs, keeps.inputs));
   outputs.forEach((y, index) => {
     if (isFloat(y.dtype)) put(y, { node, index, variable: null });
   });
-  node.outputs.push(
-    ...outputs.map((y, i) => (keeps.outputs?.includes(i) === true ? holdArray(y, op.name) : null)),
-  );
+  node.outputs.push(...held(outputs, keeps.outputs));
   node.saved.push(...saved.map((x) => holdArray(x, op.name)));
   return node;
 }
 
-const aliasOp: Op<object> = {
-  name: 'alias',
-  family: 'autograd',
-  infer: (x) => x,
-  run: null,
-  grad: (c) => [c.dy()],
-};
-
-/** A second handle on an array, at a place of the tape of its own that comes from the first's: where a gradient can stop. */
-export function fork(array: NDArray, op: string): { readonly array: NDArray; readonly place: Place } {
-  const copy = sameArray(array, op);
-  const node = nodeFor(aliasOp, {}, [array], [placeOf(array)], [copy]);
-  const place: Place = { node, index: 0, variable: null };
-  put(copy, place);
-  return { array: copy, place };
+function keepsOf<A>({ keeps }: Op<A>, attrs: A, wants: (i: number) => boolean): Keeps {
+  return (typeof keeps === 'function' ? keeps(attrs, wants) : keeps) ?? {};
 }
 
 /** Gives back what a call kept for its gradient. */
@@ -199,25 +182,14 @@ function refuseWrite(name: string, target: NDArray, op?: Op<never>, inputs: read
   if (written === null) {
     const sources = inputs.map(placeOf);
     if (sources.every((s) => s === null)) return;
-    const keeps =
-      typeof op?.keeps === 'function'
-        ? op.keeps(undefined as never, (i) => sources[i - 1] != null)
-        : op?.keeps;
-    if (typeof op?.grad === 'function' && keeps?.inputs?.includes(0) !== true) return;
+    const keeps = op && keepsOf(op, undefined as never, (i) => sources[i - 1] != null);
+    if (op?.grad != null && keeps?.inputs?.includes(0) !== true) return;
   }
   throw new AutogradError(
-    written === null
-      ? `expected a new array while recording, received a write of values on the tape into an array of shape ${shapeText(target.shape)}, through which no gradient could flow. ` +
-          'Use the form that makes a new array (mul for imul, where or concat for set), or write inside autograd.pause(…).'
-      : `expected a new array while recording, received a write into an array of shape ${shapeText(target.shape)} that is on the tape. ` +
-          'Use the form that makes a new array (add for iadd), or write inside autograd.pause(…) before it is used.',
+    `expected a new array while recording, received a write into an array ${written === null ? '' : 'on the tape '}of shape ${shapeText(target.shape)}, through which no gradient could flow. ` +
+      'Use the form that makes a new array (add for iadd, where or concat for set), or write inside autograd.pause(…).',
     { op: name },
   );
 }
 
-slots.tape = {
-  invoked: (op, inputs, attrs, outputs) => {
-    recordCall(op, inputs, attrs, outputs);
-  },
-  writing: refuseWrite,
-};
+slots.tape = { invoked: recordCall, writing: refuseWrite };

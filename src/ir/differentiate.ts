@@ -1,5 +1,5 @@
 // Derivatives of expressions as one table, and the simplifications that keep them small. Pure; kernels for gradients are made from the results.
-import { type BinaryName, type Expr, e, type UnaryName } from './expr.ts';
+import { type BinaryName, type Expr, e, operandsOf, type UnaryName } from './expr.ts';
 
 const ZERO = e.constant(0);
 const ONE = e.constant(1);
@@ -36,12 +36,6 @@ function neg(a: Expr): Expr {
   return e.neg(a);
 }
 
-function div(a: Expr, b: Expr): Expr {
-  if (isConst(a, 0)) return ZERO;
-  if (isConst(b, 1)) return a;
-  return e.div(a, b);
-}
-
 function select(test: Expr, yes: Expr, no: Expr): Expr {
   if (yes.kind === 'const' && no.kind === 'const' && Object.is(yes.value, no.value)) return yes;
   return e.select(test, yes, no);
@@ -49,50 +43,48 @@ function select(test: Expr, yes: Expr, no: Expr): Expr {
 
 const square = (x: Expr): Expr => e.mul(x, x);
 
-/** d f(a) / d a. Where a function jumps or is flat, 0, as every framework has it. */
-const UNARY: Readonly<Record<UnaryName, (a: Expr) => Expr>> = {
+/** d f(a) / d a; absent where a function jumps or is flat: 0 there, as every framework has it. */
+const UNARY: Readonly<Partial<Record<UnaryName, (a: Expr) => Expr>>> = {
   neg: () => e.constant(-1),
-  abs: (a) => e.sign(a),
-  sign: () => ZERO,
-  floor: () => ZERO,
-  ceil: () => ZERO,
-  rint: () => ZERO,
-  trunc: () => ZERO,
-  exp: (a) => e.exp(a),
-  expm1: (a) => e.exp(a),
+  abs: e.sign,
+  exp: e.exp,
+  expm1: e.exp,
   log: (a) => e.div(1, a),
   log1p: (a) => e.div(1, e.add(1, a)),
   sqrt: (a) => e.div(0.5, e.sqrt(a)),
   cbrt: (a) => e.div(1 / 3, square(e.cbrt(a))),
-  sin: (a) => e.cos(a),
+  sin: e.cos,
   cos: (a) => e.neg(e.sin(a)),
   tan: (a) => e.add(1, square(e.tan(a))),
   asin: (a) => e.div(1, e.sqrt(e.sub(1, square(a)))),
   acos: (a) => e.div(-1, e.sqrt(e.sub(1, square(a)))),
   atan: (a) => e.div(1, e.add(1, square(a))),
-  sinh: (a) => e.cosh(a),
-  cosh: (a) => e.sinh(a),
+  sinh: e.cosh,
+  cosh: e.sinh,
   tanh: (a) => e.sub(1, square(e.tanh(a))),
   asinh: (a) => e.div(1, e.sqrt(e.add(square(a), 1))),
   acosh: (a) => e.div(1, e.sqrt(e.sub(square(a), 1))),
   atanh: (a) => e.div(1, e.sub(1, square(a))),
   erf: (a) => e.mul(2 / Math.sqrt(Math.PI), e.exp(e.neg(square(a)))),
   erfinv: (a) => e.mul(Math.sqrt(Math.PI) / 2, e.exp(square(e.erfinv(a)))),
-  isnan: () => ZERO,
-  isinf: () => ZERO,
-  not: () => ZERO,
 };
 
-/** [d f(a, b) / d a, d f(a, b) / d b], each made only when its operand depends on the variable. */
-const BINARY: Readonly<
-  Record<BinaryName, readonly [(a: Expr, b: Expr) => Expr, (a: Expr, b: Expr) => Expr]>
-> = {
-  add: [() => ONE, () => ONE],
-  sub: [() => ONE, () => e.constant(-1)],
+type OfTwo = (a: Expr, b: Expr) => Expr;
+
+const one: OfTwo = () => ONE;
+/** A choice rather than the comparison itself: `chain` makes it a choice between products. */
+const where =
+  (test: OfTwo): OfTwo =>
+  (a, b) =>
+    e.select(test(a, b), 1, 0);
+const FLAT: readonly [OfTwo, OfTwo] = [() => ZERO, () => ZERO];
+
+/** [d f(a, b) / d a, d f(a, b) / d b] of what is not linear; absent where a function jumps. */
+const BINARY: Readonly<Partial<Record<BinaryName, readonly [OfTwo, OfTwo]>>> = {
   mul: [(_, b) => b, (a) => a],
   div: [(_, b) => e.div(1, b), (a, b) => e.neg(e.div(a, square(b)))],
-  mod: [() => ONE, (a, b) => e.neg(e.floor(e.div(a, b)))],
-  fmod: [() => ONE, (a, b) => e.neg(e.trunc(e.div(a, b)))],
+  mod: [one, (a, b) => e.neg(e.floor(e.div(a, b)))],
+  fmod: [one, (a, b) => e.neg(e.trunc(e.div(a, b)))],
   // aᵇ: b·aᵇ⁻¹, which is 0 where b is 0; and aᵇ·log a, which is 0 where a is 0
   pow: [
     (a, b) => {
@@ -102,60 +94,34 @@ const BINARY: Readonly<
     (a, b) => e.select(e.eq(a, 0), 0, e.mul(e.pow(a, b), e.log(a))),
   ],
   // of equals, the first operand takes the gradient (as MXNet's ge and lt)
-  max: [(a, b) => e.select(e.ge(a, b), 1, 0), (a, b) => e.select(e.lt(a, b), 1, 0)],
-  min: [(a, b) => e.select(e.le(a, b), 1, 0), (a, b) => e.select(e.gt(a, b), 1, 0)],
+  max: [where(e.ge), where(e.lt)],
+  min: [where(e.le), where(e.gt)],
   atan2: [
     (a, b) => e.div(b, e.add(square(a), square(b))),
     (a, b) => e.neg(e.div(a, e.add(square(a), square(b)))),
   ],
-  eq: [() => ZERO, () => ZERO],
-  ne: [() => ZERO, () => ZERO],
-  lt: [() => ZERO, () => ZERO],
-  le: [() => ZERO, () => ZERO],
-  gt: [() => ZERO, () => ZERO],
-  ge: [() => ZERO, () => ZERO],
-  and: [() => ZERO, () => ZERO],
-  or: [() => ZERO, () => ZERO],
-  xor: [() => ZERO, () => ZERO],
 };
-
-/** Whether the value of an expression depends on input `index`. */
-function dependsOn(x: Expr, index: number): boolean {
-  switch (x.kind) {
-    case 'input':
-      return x.index === index;
-    case 'unary':
-      return dependsOn(x.a, index);
-    case 'binary':
-      return dependsOn(x.a, index) || dependsOn(x.b, index);
-    case 'select':
-      return dependsOn(x.test, index) || dependsOn(x.yes, index) || dependsOn(x.no, index);
-    default:
-      return false;
-  }
-}
 
 /**
  * d x / d input(index) as an expression over the same inputs and scalars.
  * @example differentiate(e.mul(e.input(0), e.input(0)), 0) // input0 + input0
  */
 export function differentiate(x: Expr, index: number): Expr {
-  if (!dependsOn(x, index)) return ZERO;
   switch (x.kind) {
     case 'input':
-      return ONE;
-    case 'unary':
-      return mul(UNARY[x.name](x.a), differentiate(x.a, index));
+      return x.index === index ? ONE : ZERO;
+    case 'unary': {
+      const da = differentiate(x.a, index);
+      return mul(UNARY[x.name]?.(x.a) ?? ZERO, da);
+    }
     case 'binary': {
-      const { a, b } = x;
-      const da = differentiate(a, index);
-      const db = differentiate(b, index);
-      if (x.name === 'sub') return sub(da, db);
-      if (x.name === 'div' && isConst(db, 0)) return div(da, b);
-      const [first, second] = BINARY[x.name];
-      const left = isConst(da, 0) ? ZERO : mul(first(a, b), da);
-      const right = isConst(db, 0) ? ZERO : mul(second(a, b), db);
-      return add(left, right);
+      const { name, a, b } = x;
+      const [da, db] = [differentiate(a, index), differentiate(b, index)];
+      if (name === 'add') return add(da, db);
+      if (name === 'sub') return sub(da, db);
+      if (name === 'div' && isConst(db, 0)) return isConst(da, 0) || isConst(b, 1) ? da : e.div(da, b);
+      const [first, second] = BINARY[name] ?? FLAT;
+      return add(mul(first(a, b), da), mul(second(a, b), db));
     }
     case 'select':
       return select(x.test, differentiate(x.yes, index), differentiate(x.no, index));
@@ -173,42 +139,26 @@ export function chain(derivative: Expr, above: Expr): Expr {
 
 /** The inputs an expression reads, ascending. */
 export function inputsOf(x: Expr, found: Set<number> = new Set()): number[] {
-  switch (x.kind) {
-    case 'input':
-      found.add(x.index);
-      break;
-    case 'unary':
-      inputsOf(x.a, found);
-      break;
-    case 'binary':
-      inputsOf(x.a, found);
-      inputsOf(x.b, found);
-      break;
-    case 'select':
-      inputsOf(x.test, found);
-      inputsOf(x.yes, found);
-      inputsOf(x.no, found);
-      break;
-    default:
-  }
+  if (x.kind === 'input') found.add(x.index);
+  for (const part of operandsOf(x)) inputsOf(part, found);
   return [...found].sort((a, b) => a - b);
 }
 
-/** The same expression with its inputs renumbered. */
-export function renumber(x: Expr, places: ReadonlyMap<number, number>): Expr {
+/** The same expression with its inputs renumbered: `uses[k]` becomes k. */
+export function renumber(x: Expr, uses: readonly number[]): Expr {
   switch (x.kind) {
     case 'input':
-      return e.input(places.get(x.index) ?? x.index);
+      return e.input(uses.indexOf(x.index));
     case 'unary':
-      return { ...x, a: renumber(x.a, places) };
+      return { ...x, a: renumber(x.a, uses) };
     case 'binary':
-      return { ...x, a: renumber(x.a, places), b: renumber(x.b, places) };
+      return { ...x, a: renumber(x.a, uses), b: renumber(x.b, uses) };
     case 'select':
       return {
         ...x,
-        test: renumber(x.test, places),
-        yes: renumber(x.yes, places),
-        no: renumber(x.no, places),
+        test: renumber(x.test, uses),
+        yes: renumber(x.yes, uses),
+        no: renumber(x.no, uses),
       };
     default:
       return x;

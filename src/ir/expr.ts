@@ -1,63 +1,22 @@
 // Expressions over scalars: what an elementwise operation, a reduction's load or a product's store computes per element.
 // Plain data, written once per operation; each device turns it into its own code, and derivatives are found from it.
 
+/** The words of a text, as a type. */
+type Words<T extends string> = T extends `${infer First} ${infer Rest}` ? First | Words<Rest> : T;
+
+const UNARY =
+  'neg abs sign floor ceil rint trunc exp expm1 log log1p sqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfinv isnan isinf not';
+
+const BINARY = 'add sub mul div mod fmod pow max min atan2 eq ne lt le gt ge and or xor';
+
 /** Functions of one number. `not` gives 1 for zero and 0 else; `rint` rounds halves to even; `isnan` gives 0 or 1. */
-export type UnaryName =
-  | 'neg'
-  | 'abs'
-  | 'sign'
-  | 'floor'
-  | 'ceil'
-  | 'rint'
-  | 'trunc'
-  | 'exp'
-  | 'expm1'
-  | 'log'
-  | 'log1p'
-  | 'sqrt'
-  | 'cbrt'
-  | 'sin'
-  | 'cos'
-  | 'tan'
-  | 'asin'
-  | 'acos'
-  | 'atan'
-  | 'sinh'
-  | 'cosh'
-  | 'tanh'
-  | 'asinh'
-  | 'acosh'
-  | 'atanh'
-  | 'erf'
-  | 'erfinv'
-  | 'isnan'
-  | 'isinf'
-  | 'not';
+export type UnaryName = Words<typeof UNARY>;
 
 /**
  * Functions of two numbers. Comparisons and `and or xor` give 0 or 1 in the compute type. `mod` has the sign of the divisor (as
  * Python), `fmod` that of the dividend (as C). `max` and `min` give NaN if either is NaN. Integer `div` truncates, and by zero gives 0.
  */
-export type BinaryName =
-  | 'add'
-  | 'sub'
-  | 'mul'
-  | 'div'
-  | 'mod'
-  | 'fmod'
-  | 'pow'
-  | 'max'
-  | 'min'
-  | 'atan2'
-  | 'eq'
-  | 'ne'
-  | 'lt'
-  | 'le'
-  | 'gt'
-  | 'ge'
-  | 'and'
-  | 'or'
-  | 'xor';
+export type BinaryName = Words<typeof BINARY>;
 
 /**
  * - `input`: the element of input `index` (broadcast to the output's place).
@@ -86,12 +45,14 @@ function toExpr(x: ExprLike): Expr {
   return typeof x === 'number' ? { kind: 'const', value: x } : x;
 }
 
-const unary =
-  (name: UnaryName) =>
-  (a: ExprLike): Expr => ({ kind: 'unary', name, a: toExpr(a) });
-const binary =
-  (name: BinaryName) =>
-  (a: ExprLike, b: ExprLike): Expr => ({ kind: 'binary', name, a: toExpr(a), b: toExpr(b) });
+type Unary = (a: ExprLike) => Expr;
+type Binary = (a: ExprLike, b: ExprLike) => Expr;
+
+/** A builder for each of some names. */
+function builders<T extends string, F>(names: T, make: (name: Words<T>) => F): Record<Words<T>, F> {
+  const list = names.split(' ') as Words<T>[];
+  return Object.fromEntries(list.map((name) => [name, make(name)])) as Record<Words<T>, F>;
+}
 
 /** Builders: `e.add(e.input(0), 1)`. */
 export const e = {
@@ -107,75 +68,25 @@ export const e = {
     yes: toExpr(yes),
     no: toExpr(no),
   }),
-  neg: unary('neg'),
-  abs: unary('abs'),
-  sign: unary('sign'),
-  floor: unary('floor'),
-  ceil: unary('ceil'),
-  rint: unary('rint'),
-  trunc: unary('trunc'),
-  exp: unary('exp'),
-  expm1: unary('expm1'),
-  log: unary('log'),
-  log1p: unary('log1p'),
-  sqrt: unary('sqrt'),
-  cbrt: unary('cbrt'),
-  sin: unary('sin'),
-  cos: unary('cos'),
-  tan: unary('tan'),
-  asin: unary('asin'),
-  acos: unary('acos'),
-  atan: unary('atan'),
-  sinh: unary('sinh'),
-  cosh: unary('cosh'),
-  tanh: unary('tanh'),
-  asinh: unary('asinh'),
-  acosh: unary('acosh'),
-  atanh: unary('atanh'),
-  erf: unary('erf'),
-  erfinv: unary('erfinv'),
-  isnan: unary('isnan'),
-  isinf: unary('isinf'),
-  not: unary('not'),
-  add: binary('add'),
-  sub: binary('sub'),
-  mul: binary('mul'),
-  div: binary('div'),
-  mod: binary('mod'),
-  fmod: binary('fmod'),
-  pow: binary('pow'),
-  max: binary('max'),
-  min: binary('min'),
-  atan2: binary('atan2'),
-  eq: binary('eq'),
-  ne: binary('ne'),
-  lt: binary('lt'),
-  le: binary('le'),
-  gt: binary('gt'),
-  ge: binary('ge'),
-  and: binary('and'),
-  or: binary('or'),
-  xor: binary('xor'),
+  ...builders(
+    UNARY,
+    (name): Unary =>
+      (a) => ({ kind: 'unary', name, a: toExpr(a) }),
+  ),
+  ...builders(
+    BINARY,
+    (name): Binary =>
+      (a, b) => ({ kind: 'binary', name, a: toExpr(a), b: toExpr(b) }),
+  ),
 } as const;
 
-/** A leaf's text in keys; null for what has operands. */
-function leafKey(x: Expr): string | null {
-  switch (x.kind) {
-    case 'input':
-      return `i${x.index}`;
-    case 'scalar':
-      return `s${x.index}`;
-    case 'const':
-      return Object.is(x.value, -0) ? '-0' : String(x.value);
-    case 'index':
-      return '#';
-    case 'length':
-      return 'L';
-    case 'stage':
-      return `r${x.index}`;
-    default:
-      return null;
-  }
+const LEAVES = { input: 'i', scalar: 's', stage: 'r', index: '#', length: 'L' } as const;
+
+/** A leaf's text in keys; undefined for what has operands. */
+function leafKey(x: Expr): string | undefined {
+  if (x.kind === 'const') return Object.is(x.value, -0) ? '-0' : String(x.value);
+  if (x.kind === 'unary' || x.kind === 'binary' || x.kind === 'select') return undefined;
+  return LEAVES[x.kind] + ('index' in x ? x.index : '');
 }
 
 /** What an expression is made of, in order. */
@@ -198,37 +109,34 @@ export function operandsOf(x: Expr): readonly Expr[] {
  * @example exprKey(e.add(e.exp(e.input(0)), e.exp(e.input(0)))) // 'add(exp(i0),$1)'
  */
 export function exprKey(x: Expr): string {
-  const numbers = new Map<string, number>();
-  const texts: (string | null)[] = [];
-  const known = new Map<Expr, number>();
-  const parts: (readonly [name: string, operands: readonly number[]])[] = [];
-  // equal parts get one number
-  const number = (of: Expr): number => {
-    const before = known.get(of);
-    if (before !== undefined) return before;
+  interface Part {
+    readonly number: number;
+    readonly write: () => string;
+  }
+  const parts = new Map<string, Part>();
+  const known = new Map<Expr, Part>();
+  let begun = 0;
+  // equal parts are one
+  const partOf = (of: Expr): Part => {
+    let part = known.get(of);
+    if (part !== undefined) return part;
     const leaf = leafKey(of);
-    const operands = operandsOf(of).map(number);
-    const name = of.kind === 'unary' || of.kind === 'binary' ? of.name : of.kind;
-    const text = leaf ?? `${name}(${operands.join()})`;
-    let place = numbers.get(text);
-    if (place === undefined) {
-      place = numbers.size;
-      numbers.set(text, place);
-      texts.push(leaf);
-      parts.push([name, operands]);
+    const operands = operandsOf(of).map(partOf);
+    const name = 'name' in of ? of.name : of.kind;
+    const text = leaf ?? `${name}(${operands.map((p) => p.number).join()})`;
+    part = parts.get(text);
+    if (part === undefined) {
+      let place: number | undefined;
+      const write = (): string => {
+        if (place !== undefined) return `$${place}`;
+        place = begun++;
+        return `${name}(${operands.map((p) => p.write()).join()})`;
+      };
+      part = { number: parts.size, write: leaf === undefined ? write : () => leaf };
+      parts.set(text, part);
     }
-    known.set(of, place);
-    return place;
+    known.set(of, part);
+    return part;
   };
-  const begun = new Map<number, number>();
-  const write = (place: number): string => {
-    const leaf = texts[place];
-    if (leaf != null) return leaf;
-    const earlier = begun.get(place);
-    if (earlier !== undefined) return `$${earlier}`;
-    begun.set(place, begun.size);
-    const [name, operands] = parts[place] as (typeof parts)[number];
-    return `${name}(${operands.map(write).join()})`;
-  };
-  return write(number(x));
+  return partOf(x).write();
 }

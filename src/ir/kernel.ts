@@ -204,23 +204,28 @@ export function rowKernel(
   return { kind: 'row', key, name, stages, store, perElement, inputs, computeFrom };
 }
 
+/** What a product may have besides: all of it is plain by default. */
+type ProductOptions = Partial<Omit<ProductKernel, 'kind' | 'key' | 'name' | 'form'>>;
+
 export function productKernel(
   name: string,
   form: ProductKernel['form'],
-  options: {
-    readonly transposeA?: boolean | undefined;
-    readonly transposeB?: boolean | undefined;
-    readonly bias?: 'none' | 'm' | 'n' | undefined;
-    readonly epilogue?: Expr | null | undefined;
-    readonly extras?: readonly ExtraShape[] | undefined;
-    readonly rowSum?: boolean | undefined;
-  } = {},
+  options: ProductOptions = {},
 ): ProductKernel {
-  const { transposeA = false, transposeB = false, bias = 'none', epilogue = null } = options;
-  const { extras = [], rowSum = false } = options;
+  const parts = {
+    transposeA: false,
+    transposeB: false,
+    bias: 'none',
+    epilogue: null,
+    extras: [],
+    rowSum: false,
+    ...options,
+  } as const;
+  const { transposeA, transposeB, bias, epilogue, extras, rowSum } = parts;
   const flags = `${transposeA ? 'T' : 'N'}${transposeB ? 'T' : 'N'}${bias}${rowSum ? 's' : ''}${extras.length > 0 ? `[${extras.join()}]` : ''}`;
   const key = `p${form}${flags}:${epilogue === null ? '' : exprKey(epilogue)}`;
-  return { kind: 'product', key, name, form, transposeA, transposeB, bias, epilogue, extras, rowSum };
+  // last: what is given may be another product's parts
+  return { ...parts, kind: 'product', key, name, form };
 }
 
 export function customKernel(name: CustomName, epilogue: Expr | null = null): CustomKernel {

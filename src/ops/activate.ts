@@ -1,8 +1,7 @@
 // `activation(x, kind)`: activation functions by name, as layers choose them.
 import type { NDArray } from '../array/ndarray.ts';
-import { ArgumentError } from '../core/errors.ts';
 import { gelu, logSigmoid, mish, relu, sigmoid, silu, softrelu, softsign } from './activation.ts';
-import { readArgs, suggest } from './args.ts';
+import { readArgs, unknownName } from './args.ts';
 import type { Unary } from './elementwise.ts';
 import { tanh } from './unary.ts';
 
@@ -33,12 +32,7 @@ const KINDS: Readonly<Record<ActivationKind, Unary>> = {
 /** Checks the name of an activation; throws with the nearest that exists. */
 export function checkActivation(op: string, kind: unknown): ActivationKind {
   if (typeof kind === 'string' && Object.hasOwn(KINDS, kind)) return kind as ActivationKind;
-  const names = Object.keys(KINDS);
-  const meant = typeof kind === 'string' ? suggest(kind, names) : undefined;
-  throw new ArgumentError(
-    `expected an activation, one of ${names.join(', ')}, received ${typeof kind === 'string' ? `'${kind}'` : String(kind)}. ${meant === undefined ? 'Choose one of them.' : `Did you mean '${meant}'?`}`,
-    { op },
-  );
+  throw unknownName(op, 'an activation, one of', kind, Object.keys(KINDS));
 }
 
 /** Applies an activation by name. @example nd.activation(x, 'relu') */

@@ -50,18 +50,17 @@ export function suggest(name: string, known: readonly string[]): string | undefi
 /** Throws for options that are no object or have a name that is not known, suggesting the right one. */
 export function checkOptions(op: string, options: unknown, known: readonly string[]): void {
   if (options === undefined) return;
+  const names = known.join(', ') || 'none';
   if (!isOptions(options))
     throw new ArgumentError(
-      `expected options as an object with ${known.length === 0 ? 'no members' : known.join(', ')}, received ${describe(options)}. ` +
-        (known.length === 0 ? 'Leave it out.' : `Write { ${known[0]}: … }.`),
+      `expected options as an object with ${names}, received ${describe(options)}. ${known.length === 0 ? 'Leave it out.' : `Write { ${known[0]}: … }.`}`,
       { op },
     );
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
     const meant = suggest(name, known);
     throw new ArgumentError(
-      `expected options among ${known.length === 0 ? '(none)' : known.join(', ')}, received ${JSON.stringify(name)}. ` +
-        (meant === undefined ? 'Remove it.' : `Did you mean ${meant}?`),
+      `expected options among ${names}, received ${JSON.stringify(name)}. ${meant === undefined ? 'Remove it.' : `Did you mean ${meant}?`}`,
       { op },
     );
   }
@@ -82,14 +81,13 @@ export function readArgs(
   named: readonly string[] = [],
 ): Record<string, unknown> {
   const values: Record<string, unknown> = {};
-  let end = args.length;
-  while (end > 0 && args[end - 1] === undefined) end--;
-  const last = args[end - 1];
-  const known = named.length === 0 ? positional : [...positional, ...named];
-  let count = end;
-  if (end > 0 && isOptions(last)) {
-    checkOptions(op, last, known);
-    count = end - 1;
+  let count = args.length;
+  while (count > 0 && args[count - 1] === undefined) count--;
+  const last = args[count - 1];
+  const options = isOptions(last) ? last : {};
+  if (options === last) {
+    checkOptions(op, last, named.length === 0 ? positional : [...positional, ...named]);
+    count--;
   }
   if (count > positional.length) {
     if (positional.length === 0 || named.length > 0) checkOptions(op, args[positional.length], named);
@@ -99,19 +97,20 @@ export function readArgs(
     );
   }
   for (let i = 0; i < count; i++) if (args[i] !== undefined) values[positional[i] as string] = args[i];
-  if (count < end)
-    for (const [name, value] of Object.entries(last as Record<string, unknown>)) {
-      if (value === undefined) continue;
-      if (values[name] !== undefined)
-        throw new ArgumentError(`expected ${name} once, received it by position and by name. Remove one.`, {
-          op,
-        });
-      values[name] = value;
-    }
+  for (const name of Object.keys(options)) {
+    const value = options[name];
+    if (value === undefined) continue;
+    if (values[name] !== undefined)
+      throw new ArgumentError(`expected ${name} once, received it by position and by name. Remove one.`, {
+        op,
+      });
+    values[name] = value;
+  }
   return values;
 }
 
-function fail(op: string, name: string, wanted: string, value: unknown): never {
+/** Throws for an argument that is not as it should be. */
+export function refuse(op: string, name: string, wanted: string, value: unknown): never {
   throw new ArgumentError(
     `expected ${name} to be ${wanted}, received ${describe(value)}. Check the call's arguments.`,
     { op },
@@ -126,8 +125,7 @@ export function numberArg(
   fallback?: number,
 ): number {
   const value = values[name] ?? fallback;
-  if (typeof value === 'number') return value;
-  return fail(op, name, 'a number', value);
+  return typeof value === 'number' ? value : refuse(op, name, 'a number', value);
 }
 
 /** An integer from `least` on, or `fallback`. */
@@ -140,7 +138,18 @@ export function integerArg(
 ): number {
   const value = values[name] ?? fallback;
   if (typeof value === 'number' && Number.isInteger(value) && value >= least) return value;
-  return fail(op, name, least === -Infinity ? 'an integer' : `an integer ≥ ${least}`, value);
+  return refuse(op, name, least === -Infinity ? 'an integer' : `an integer ≥ ${least}`, value);
+}
+
+/** A boolean, or `fallback`. */
+export function booleanArg(
+  op: string,
+  values: Record<string, unknown>,
+  name: string,
+  fallback: boolean,
+): boolean {
+  const value = values[name] ?? fallback;
+  return typeof value === 'boolean' ? value : refuse(op, name, 'true or false', value);
 }
 
 /** An axis of `x` counted from the front, or `fallback`; throws for what is no array, too. */
@@ -155,18 +164,6 @@ export function axisArg(
   return normalizeAxis(integerArg(op, values, name, fallback), shape.length, op);
 }
 
-/** A boolean, or `fallback`. */
-export function booleanArg(
-  op: string,
-  values: Record<string, unknown>,
-  name: string,
-  fallback: boolean,
-): boolean {
-  const value = values[name] ?? fallback;
-  if (typeof value === 'boolean') return value;
-  return fail(op, name, 'true or false', value);
-}
-
 /** One of some words, or `fallback`. */
 export function wordArg<W extends string>(
   op: string,
@@ -177,10 +174,20 @@ export function wordArg<W extends string>(
 ): W {
   const value = values[name] ?? fallback;
   if (typeof value === 'string' && (words as readonly string[]).includes(value)) return value as W;
-  const meant = typeof value === 'string' ? suggest(value, words) : undefined;
-  throw new ArgumentError(
-    `expected ${name} to be one of ${words.map((w) => `'${w}'`).join(', ')}, received ${describe(value)}. ` +
-      (meant === undefined ? 'Choose one of them.' : `Did you mean '${meant}'?`),
+  throw unknownName(op, `${name} to be one of`, value, words);
+}
+
+/** The error for what is none of some names, with the one that is meant. @param wanted completes “expected … 'relu', 'tanh', …” */
+export function unknownName(
+  op: string,
+  wanted: string,
+  value: unknown,
+  names: readonly string[],
+  advice = 'Choose one of them.',
+): ArgumentError {
+  const meant = typeof value === 'string' ? suggest(value, names) : undefined;
+  return new ArgumentError(
+    `expected ${wanted} ${names.map((n) => `'${n}'`).join(', ')}, received ${describe(value)}. ${meant === undefined ? advice : `Did you mean '${meant}'?`}`,
     { op },
   );
 }

@@ -1,6 +1,25 @@
 // An array seen as (outer, length, inner) around the axes that are reduced. Pure arithmetic over shapes.
 import { asShape, type Shape, sizeOf } from '../core/shape.ts';
 
+/** [outer, length, inner] of one axis. */
+export function rowsOf(shape: readonly number[], axis: number): readonly [number, number, number] {
+  return [sizeOf(shape.slice(0, axis)), shape[axis] as number, sizeOf(shape.slice(axis + 1))];
+}
+
+/** How a row kernel reads an input: as an array of that shape, one element for each row, or one for each place along the axis. */
+export type RowInput = 'whole' | 'rows' | 'vector';
+
+/** What a row kernel along one axis is told. */
+export function rowDims(shape: readonly number[], axis: number, inputs: readonly RowInput[]): number[] {
+  const [outer, length, inner] = rowsOf(shape, axis);
+  const dims = [outer, length, inner];
+  for (const how of inputs)
+    if (how === 'whole') dims.push(length * inner, inner, 1);
+    else if (how === 'rows') dims.push(inner, 0, 1);
+    else dims.push(0, 1, 0);
+  return dims;
+}
+
 /** Neighbouring axes as one: [outer, length, inner] for each run of reduced axes, the innermost run first. */
 export function reduceGroups(shape: readonly number[], axes: readonly number[]): [number, number, number][] {
   const groups: [number, number, number][] = [];

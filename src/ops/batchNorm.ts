@@ -6,17 +6,22 @@ import { e } from '../ir/expr.ts';
 import type { Operand, RowKernel } from '../ir/kernel.ts';
 import { elementwiseKernel, rowKernel } from '../ir/kernel.ts';
 import { axisArg, numberArg, readArgs } from './args.ts';
+import { rowsOf } from './axes.ts';
 import { add, mul, sub } from './binary.ts';
 import { elementwiseOp } from './elementwise.ts';
 import { invoke, invokeAll, invokeInto } from './invoke.ts';
 import type { Emitter, GradContext, Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
 import { mean as average, sum } from './reduce.ts';
-import { type AxisAttrs, checkAffine, FAMILY, type NormalizeOptions, rowsOf } from './rows.ts';
+import { type AxisAttrs, checkAffine, FAMILY, type NormalizeOptions } from './rows.ts';
 import { rsqrt, square } from './unary.ts';
 import { reshape } from './views.ts';
 
-const [x, gamma, beta, mean, variance] = [e.input(0), e.input(1), e.input(2), e.input(3), e.input(4)];
+const x = e.input(0);
+const gamma = e.input(1);
+const beta = e.input(2);
+const mean = e.input(3);
+const variance = e.input(4);
 const kernel = elementwiseKernel(
   'batchNorm',
   5,
@@ -48,16 +53,12 @@ function inferAffine(op: string, [data, ...vectors]: readonly TensorType[], axis
   return input;
 }
 
+const GRADIENT = { family: 'gradient' };
 // dy·gamma / √(var + eps), and dy·(x − mean) / √(var + eps)
 const root = (v: number): ReturnType<typeof e.sqrt> => e.sqrt(e.add(e.input(v), e.scalar(0)));
-const scaledOp = elementwiseOp(
-  'batchNormScale',
-  'gradient',
-  3,
-  e.mul(e.input(0), e.div(e.input(1), root(2))),
-);
+const scaledOp = elementwiseOp('batchNormScale', 3, e.mul(e.input(0), e.div(e.input(1), root(2))), GRADIENT);
 const weighted = e.div(e.mul(e.input(0), e.sub(e.input(1), e.input(2))), root(3));
-const weightedOp = elementwiseOp('batchNormWeight', 'gradient', 4, weighted);
+const weightedOp = elementwiseOp('batchNormWeight', 4, weighted, GRADIENT);
 
 const batchNormOp = defineOp<AxisAttrs>({
   name: 'batchNorm',
@@ -211,7 +212,9 @@ const trainingOp = defineOp<AxisAttrs>({
     const { f, attrs } = c;
     const data = c.x(0);
     const [dx, dGamma, dBeta] = c.given(0)
-      ? (invokeAll(gradOp, [data, c.x(1), c.dy(0), c.y(1), c.y(2)], attrs) as [NDArray, NDArray, NDArray])
+      ? c.recorded
+        ? decomposition(data, c.x(1), c.dy(0), attrs)
+        : (invokeAll(gradOp, [data, c.x(1), c.dy(0), c.y(1), c.y(2)], attrs) as [NDArray, NDArray, NDArray])
       : [null, null, null];
     // who uses the statistics themselves
     let whole: NDArray | null = dx;
@@ -260,26 +263,21 @@ const gradOp: Op<AxisAttrs> = defineOp<AxisAttrs>({
     const vectors = [scale, means, squared, dGamma, dBeta].map(wide);
     emit.run(gradKernel, [from, dy, ...vectors], [dx as Operand], undefined, [...scalars, 1 / count]);
   },
-  keeps: { inputs: [0, 1, 2] },
-  grad(c) {
-    const { axis, scalars } = c.attrs;
-    const above = [0, 1, 2].map((i) => (c.given(i) ? c.dy(i) : null));
-    const [byX, byGamma, byDy] = c.f.through(
-      [c.x(0), c.x(1), c.x(2)],
-      (inputs) => decomposition(inputs, axis, scalars[0] as number),
-      above,
-    );
-    return [byX ?? null, byGamma ?? null, byDy ?? null, null, null];
-  },
+  // where it would be recorded, the decomposition takes its place
+  grad: null,
 });
 
 /** The same from x, gamma and dy alone, by other operations. */
-function decomposition(inputs: readonly NDArray[], axis: number, eps: number): NDArray[] {
-  const [data, scale, dy] = inputs as [NDArray, NDArray, NDArray];
+function decomposition(
+  data: NDArray,
+  scale: NDArray,
+  dy: NDArray,
+  { axis, scalars }: AxisAttrs,
+): readonly [dx: NDArray, dGamma: NDArray, dBeta: NDArray] {
   const others = othersThan(axis, data.ndim);
   const keep = { keepdims: true };
   const centred = sub(data, average(data, others, keep));
-  const inverse = rsqrt(add(average(square(centred), others, keep), eps));
+  const inverse = rsqrt(add(average(square(centred), others, keep), scalars[0] as number));
   const normal = mul(centred, inverse);
   const left = sub(sub(dy, average(dy, others, keep)), mul(normal, average(mul(dy, normal), others, keep)));
   return [
@@ -291,10 +289,10 @@ function decomposition(inputs: readonly NDArray[], axis: number, eps: number): N
 
 const followOp = elementwiseOp(
   'followStatistics',
-  FAMILY,
   2,
   e.add(e.mul(e.input(0), e.scalar(0)), e.mul(e.input(1), e.scalar(1))),
-  { inPlace: true, flat: 'running statistics are no part of what is differentiated' },
+  // running statistics are no part of what is differentiated
+  { family: FAMILY, inPlace: true, flat: true },
 );
 
 /** running ← momentum·running + (1 − momentum)·batch, in its own memory. */

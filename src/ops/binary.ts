@@ -1,22 +1,7 @@
 // Functions of two operands that broadcast by NumPy's rule, with numbers allowed on either side: arithmetic, comparison, logic.
 // Both arrays have one dtype, and so has the result: comparisons give 0 and 1 in it, as MXNet's do.
-import type { NDArray } from '../array/ndarray.ts';
 import { e } from '../ir/expr.ts';
-import { type Binary, binary as define } from './elementwise.ts';
-
-const arithmetic = (name: string, f: Parameters<typeof define>[2]): ReturnType<typeof define> =>
-  define(name, 'binary', f, { inPlace: true });
-const plain = (name: string, f: Parameters<typeof define>[2], float = false): Binary =>
-  define(name, 'binary', f, { float }).call;
-
-type Into = (a: NDArray, b: NDArray | number) => NDArray;
-
-const adds = arithmetic('add', e.add);
-const subs = arithmetic('sub', e.sub);
-const muls = arithmetic('mul', e.mul);
-const divs = arithmetic('div', e.div);
-const mods = arithmetic('mod', e.mod);
-const pows = arithmetic('pow', e.pow);
+import { type Binary, binary, type Into, inPlace } from './elementwise.ts';
 
 /**
  * a + b, element by element.
@@ -25,72 +10,72 @@ const pows = arithmetic('pow', e.pow);
  * @example
  * nd.array([[1, 2]]).add(nd.array([[10], [20]])); // [[11, 12], [21, 22]]
  */
-export const add: Binary = adds.call;
+export const add: Binary = binary('add', e.add);
 /** a − b. */
-export const sub: Binary = subs.call;
+export const sub: Binary = binary('sub', e.sub);
 /** a − b; the same as `sub`. */
 export const subtract: Binary = sub;
 /** a · b, element by element (`dot` is the matrix product). */
-export const mul: Binary = muls.call;
+export const mul: Binary = binary('mul', e.mul);
 /** a · b; the same as `mul`. */
 export const multiply: Binary = mul;
 /** a / b. Integers are divided towards zero, and by zero give 0. */
-export const div: Binary = divs.call;
+export const div: Binary = binary('div', e.div);
 /** a / b; the same as `div`. */
 export const divide: Binary = div;
 /** The remainder with the sign of b, as Python's %. */
-export const mod: Binary = mods.call;
+export const mod: Binary = binary('mod', e.mod);
 /** The remainder; the same as `mod`. */
 export const modulo: Binary = mod;
 /** aᵇ. */
-export const pow: Binary = pows.call;
+export const pow: Binary = binary('pow', e.pow);
 /** aᵇ; the same as `pow`. */
 export const power: Binary = pow;
 /** b − a: `a.rsub(1)` is 1 − a. */
-export const rsub: Binary = subs.reversed;
+export const rsub: Binary = (a, b) => sub(b, a);
 /** b / a: `a.rdiv(1)` is 1 / a. */
-export const rdiv: Binary = divs.reversed;
+export const rdiv: Binary = (a, b) => div(b, a);
 /** The remainder of b by a. */
-export const rmod: Binary = mods.reversed;
+export const rmod: Binary = (a, b) => mod(b, a);
 /** bᵃ: `a.rpow(2)` is 2ᵃ. */
-export const rpow: Binary = pows.reversed;
+export const rpow: Binary = (a, b) => pow(b, a);
 /** a ← a + b, in a's own memory; returns a. b broadcasts to a. */
-export const iadd: Into = adds.into;
+export const iadd: Into = inPlace('iadd', e.add);
 /** a ← a − b, in a's own memory. */
-export const isub: Into = subs.into;
+export const isub: Into = inPlace('isub', e.sub);
 /** a ← a · b, in a's own memory. */
-export const imul: Into = muls.into;
+export const imul: Into = inPlace('imul', e.mul);
 /** a ← a / b, in a's own memory. */
-export const idiv: Into = divs.into;
+export const idiv: Into = inPlace('idiv', e.div);
 /** a ← a mod b, in a's own memory. */
-export const imod: Into = mods.into;
+export const imod: Into = inPlace('imod', e.mod);
 /** a ← aᵇ, in a's own memory. */
-export const ipow: Into = pows.into;
+export const ipow: Into = inPlace('ipow', e.pow);
 
 /** 1 where a = b, else 0. */
-export const equal: Binary = plain('equal', e.eq);
+export const equal: Binary = binary('equal', e.eq);
 /** 1 where a ≠ b, else 0. */
-export const notEqual: Binary = plain('notEqual', e.ne);
+export const notEqual: Binary = binary('notEqual', e.ne);
 /** 1 where a > b, else 0. */
-export const greater: Binary = plain('greater', e.gt);
+export const greater: Binary = binary('greater', e.gt);
 /** 1 where a ≥ b, else 0. */
-export const greaterEqual: Binary = plain('greaterEqual', e.ge);
+export const greaterEqual: Binary = binary('greaterEqual', e.ge);
 /** 1 where a < b, else 0. */
-export const lesser: Binary = plain('lesser', e.lt);
+export const lesser: Binary = binary('lesser', e.lt);
 /** 1 where a ≤ b, else 0. */
-export const lesserEqual: Binary = plain('lesserEqual', e.le);
+export const lesserEqual: Binary = binary('lesserEqual', e.le);
 /** 1 where both are not 0, else 0. */
-export const logicalAnd: Binary = plain('logicalAnd', e.and);
+export const logicalAnd: Binary = binary('logicalAnd', e.and);
 /** 1 where one is not 0, else 0. */
-export const logicalOr: Binary = plain('logicalOr', e.or);
+export const logicalOr: Binary = binary('logicalOr', e.or);
 /** 1 where exactly one is not 0, else 0. */
-export const logicalXor: Binary = plain('logicalXor', e.xor);
+export const logicalXor: Binary = binary('logicalXor', e.xor);
 /** The greater of both; NaN where either is NaN. */
-export const maximum: Binary = plain('maximum', e.max);
+export const maximum: Binary = binary('maximum', e.max);
 /** The lesser of both; NaN where either is NaN. */
-export const minimum: Binary = plain('minimum', e.min);
+export const minimum: Binary = binary('minimum', e.min);
 /** √(a² + b²). */
-export const hypot: Binary = plain(
+export const hypot: Binary = binary(
   'hypot',
   (a, b) => {
     const sum = e.add(e.mul(a, a), e.mul(b, b));
@@ -100,6 +85,6 @@ export const hypot: Binary = plain(
   true,
 );
 /** The angle of the point (b, a), in radians. */
-export const arctan2: Binary = plain('arctan2', e.atan2, true);
+export const arctan2: Binary = binary('arctan2', e.atan2, true);
 /** The remainder with the sign of a, as C's fmod. */
-export const fmod: Binary = plain('fmod', e.fmod);
+export const fmod: Binary = binary('fmod', e.fmod);

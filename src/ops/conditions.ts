@@ -11,11 +11,10 @@ import { invoke } from './invoke.ts';
 import { defineOp, type Op, type TensorType } from './op.ts';
 import { expandToAxis } from './views.ts';
 
-const FAMILY = 'conditions';
 const [c, a, b, s0, s1] = [e.input(0), e.input(1), e.input(2), e.scalar(0), e.scalar(1)];
 // inputs: the condition, then the arrays; a number stands as a scalar
 const choice = (name: string, inputs: number, expr: Expr): Op<ScalarAttrs> =>
-  elementwiseOp(name, FAMILY, inputs, expr, { condition: true, callee: 'where' });
+  elementwiseOp(name, inputs, expr, { condition: true, callee: 'where' });
 const numbersKernel = elementwiseKernel('whereNumbers', 1, e.select(c, s0, s1), -1);
 const whereForms: readonly Op<ScalarAttrs>[] = [
   choice('where', 3, e.select(c, a, b)),
@@ -23,10 +22,11 @@ const whereForms: readonly Op<ScalarAttrs>[] = [
   choice('whereLeftNumber', 2, e.select(c, s0, a)),
   defineOp<ScalarAttrs>({
     name: 'whereNumbers',
-    family: FAMILY,
+    family: 'elementwise',
     infer: ([test]) => [{ shape: (test as TensorType).shape, dtype: 'float32' }],
     run: (emit, x, y, { scalars }) => emit.run(numbersKernel, x, y, undefined, scalars),
-    grad: 'a condition chooses: the result jumps and is flat in between',
+    // the result jumps and is flat in between
+    grad: null,
   }),
 ];
 
@@ -57,7 +57,7 @@ export function where(condition: NDArray, yes: NDArray | number, no: NDArray | n
   return composed(() => invoke(op, [expandToAxis(condition, 0, shaped.ndim), ...arrays], { scalars }));
 }
 
-const clipOp = elementwiseOp('clip', FAMILY, 1, e.min(e.max(e.input(0), e.scalar(0)), e.scalar(1)));
+const clipOp = elementwiseOp('clip', 1, e.min(e.max(e.input(0), e.scalar(0)), e.scalar(1)));
 
 /** min(max(x, min), max); lets NaN through. */
 export function clip(

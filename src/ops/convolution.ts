@@ -2,16 +2,14 @@
 // convolution forms; the gradients of all three are again among the three.
 import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import { ShapeError } from '../core/errors.ts';
-import { asShape, describe, shapeText } from '../core/shape.ts';
+import { asShape, describe, sameShape, shapeText } from '../core/shape.ts';
 import type { Operand, ProductKernel } from '../ir/kernel.ts';
 import { productKernel } from '../ir/kernel.ts';
 import { booleanArg, integerArg, readArgs } from './args.ts';
-import { requireFloat, requireSameDType } from './elementwise.ts';
+import { requireFloat, requireSameDType, requireVector } from './elementwise.ts';
 import { invoke } from './invoke.ts';
-import type { GradContext, Keeps, Op, TensorType } from './op.ts';
-import { defineOp } from './op.ts';
-
-const FAMILY = 'convolution';
+import type { Op, TensorType } from './op.ts';
+import { defineOp, keepOther } from './op.ts';
 
 /** One number for every axis, or one for each. */
 export type Extents = number | readonly number[];
@@ -39,170 +37,135 @@ export function spread(
   return [...list];
 }
 
-interface ConvAttrs {
+/** Extents of three axes, `lead` standing for those in front that are not there: what the kernels are told. */
+export function three(values: readonly number[], lead: number): readonly number[] {
+  const missing = 3 - values.length;
+  return missing === 0 ? values : missing === 1 ? [lead, ...values] : [lead, lead, ...values];
+}
+
+/** How a convolution's windows lie, checked and for each spatial axis. */
+export interface Geometry {
   readonly stride: readonly number[];
   readonly dilate: readonly number[];
   readonly pad: readonly number[];
   readonly groups: number;
-  /** Transposed only: what is added to the output's extents. */
-  readonly adj: readonly number[];
-  /** The result's spatial extents, where they do not follow from the rest: in gradients. */
-  readonly extents?: readonly number[] | undefined;
 }
 
-/** `spatial` extents as three, with `lead` in front where there are fewer. */
-function three(values: readonly number[], lead: number): number[] {
-  return [...Array<number>(3 - values.length).fill(lead), ...values];
+interface ConvAttrs extends Geometry {
+  /** The result's spatial extents. */
+  readonly extents: readonly number[];
 }
 
-function convDims(
-  n: number,
-  c: number,
-  o: number,
-  a: ConvAttrs,
-  inner: readonly number[],
-  outer: readonly number[],
-  kernel: readonly number[],
-): number[] {
-  return [
-    n,
-    c,
-    o,
-    a.groups,
-    ...three(inner, 1),
-    ...three(outer, 1),
-    ...three(kernel, 1),
-    ...three(a.stride, 1),
-    ...three(a.dilate, 1),
-    ...three(a.pad, 0),
-  ];
+/** The arrays of a convolution, each bilinear in the other two: x (N, C, …), w (O, C / groups, …kernel), y (N, O, …). */
+type Role = 'x' | 'w' | 'y';
+
+/** What makes one of the three, and from which, in the order of its inputs. */
+interface Maker {
+  readonly from: readonly [Role, Role];
+  readonly op: Op<ConvAttrs>;
 }
 
-function checkBias(op: string, data: TensorType, bias: TensorType | undefined, channels: number): void {
-  if (bias === undefined) return;
-  requireSameDType(op, data, bias);
-  if (bias.shape.length !== 1 || bias.shape[0] !== channels)
-    throw new ShapeError(
-      `expected a bias of shape (${channels},), received ${shapeText(bias.shape)}. Give one number for each channel.`,
-      { op },
-    );
+function maker(name: string, form: ProductKernel['form'], from: readonly [Role, Role], to: Role): Maker {
+  const kernels = [productKernel(name, form), productKernel(name, form, { bias: 'm' })] as const;
+  // their places among the inputs, −1 for the result
+  const [xAt, wAt, yAt] = [from.indexOf('x'), from.indexOf('w'), from.indexOf('y')];
+  const op = defineOp<ConvAttrs>({
+    name,
+    family: 'convolution',
+    infer(inputs, { groups, extents }) {
+      const [first, second] = inputs as readonly [TensorType, TensorType];
+      const bias = inputs[2];
+      requireFloat(name, first);
+      requireSameDType(name, first, second);
+      if (bias !== undefined) requireSameDType(name, first, bias);
+      const rows = to === 'w' ? first.shape[1] : first.shape[0];
+      const columns =
+        to === 'y' ? second.shape[0] : to === 'x' ? second.shape[1] * groups : second.shape[1] / groups;
+      return [{ shape: asShape([rows, columns, ...extents]), dtype: first.dtype }];
+    },
+    run(emit, inputs, outputs, { groups, stride, dilate, pad }) {
+      const shapeAt = (i: number): readonly number[] => ((i < 0 ? outputs[0] : inputs[i]) as Operand).shape;
+      const [x, w, y] = [shapeAt(xAt), shapeAt(wAt), shapeAt(yAt)];
+      emit.run(kernels[inputs.length > 2 ? 1 : 0], inputs, outputs, [
+        x[0] as number,
+        x[1] as number,
+        y[1] as number,
+        groups,
+        ...three(x.slice(2), 1),
+        ...three(y.slice(2), 1),
+        ...three(w.slice(2), 1),
+        ...three(stride, 1),
+        ...three(dilate, 1),
+        ...three(pad, 0),
+      ]);
+    },
+    keeps: keepOther,
+    // again among the three
+    grad(c) {
+      const by = (i: 0 | 1): NDArray | null => {
+        if (!c.wants(i)) return null;
+        const made = makers[from[i]];
+        const inputs = made.from.map((role) => (role === to ? c.dy() : c.x(1 - i)));
+        return invoke(made.op, inputs, { ...c.attrs, extents: c.xType(i).shape.slice(2) });
+      };
+      const byBias = (): NDArray => {
+        const others = [...c.dy().shape.keys()].filter((i) => i !== 1);
+        return c.f.reshape(c.f.sum(c.dy(), others), c.xType(2).shape);
+      };
+      return [by(0), by(1), c.count > 2 && c.wants(2) ? byBias() : null];
+    },
+  });
+  return { from, op };
 }
 
-function checkData(op: string, data: TensorType, weight: TensorType): void {
-  requireFloat(op, data);
-  requireSameDType(op, data, weight);
-  const ndim = weight.shape.length - 2;
-  if (ndim < 1 || ndim > 3)
-    throw new ShapeError(
-      `expected a weight with one to three spatial axes, received ${shapeText(weight.shape)}. Use (channels, inChannels, …kernel).`,
-      { op },
-    );
-  if (data.shape.length !== weight.shape.length)
-    throw new ShapeError(
-      `expected input of shape (N, C, …) with ${ndim} spatial ${ndim === 1 ? 'axis' : 'axes'}, received ${shapeText(data.shape)}. Reshape it, e.g. with expandDims.`,
-      { op },
-    );
+const makers: Readonly<Record<Role, Maker>> = {
+  y: maker('convolution', 'conv', ['x', 'w'], 'y'),
+  x: maker('deconvolution', 'convGradData', ['y', 'w'], 'x'),
+  w: maker('convolutionGradWeight', 'convGradWeight', ['y', 'x'], 'w'),
+};
+
+type Bias = NDArray | null | undefined;
+
+function withBias(x: NDArray, weight: NDArray, bias: Bias): readonly NDArray[] {
+  return bias === undefined || bias === null ? [x, weight] : [x, weight, bias];
 }
 
-const pick = (bias: boolean, form: ProductKernel['form'], name: string): ProductKernel =>
-  productKernel(name, form, { bias: bias ? 'm' : 'none' });
-const forward = [pick(false, 'conv', 'convolution'), pick(true, 'conv', 'convolution')] as const;
-const backward = [
-  pick(false, 'convGradData', 'deconvolution'),
-  pick(true, 'convGradData', 'deconvolution'),
-] as const;
-
-const gradWeight = productKernel('convolutionGradWeight', 'convGradWeight');
-
-/** A bilinear form's gradient by one factor reads the other. */
-const keepOther = (_: ConvAttrs, wants: (i: number) => boolean): Keeps => ({
-  inputs: [...(wants(1) ? [0] : []), ...(wants(0) ? [1] : [])],
-});
-
-/** The gradient by a bias: the sum over all but the channels. */
-function biasGradient(c: GradContext<ConvAttrs>): NDArray | null {
-  if (c.count < 3 || !c.wants(2)) return null;
-  const dy = c.dy();
-  const axes = dy.shape.flatMap((_, i) => (i === 1 ? [] : [i]));
-  return c.f.reshape(c.f.sum(dy, axes), c.xType(2).shape);
+/** How far a kernel reaches along spatial axis i. */
+function reachOf(weight: NDArray, { dilate }: Geometry, i: number): number {
+  return (dilate[i] as number) * ((weight.shape[i + 2] as number) - 1) + 1;
 }
 
-/** The gradient of a convolution of x (N, C, i) by its weight, from dy (N, O, o): (O, C / groups, k). */
-const gradWeightOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
-  name: 'convolutionGradWeight',
-  family: FAMILY,
-  infer([dy, x], { groups, extents = [] }) {
-    const [above, data] = [dy as TensorType, x as TensorType];
-    return [{ shape: asShape([above.shape[1], data.shape[1] / groups, ...extents]), dtype: data.dtype }];
-  },
-  run(emit, inputs, y, attrs) {
-    const [dy, x] = [(inputs[0] as Operand).shape, (inputs[1] as Operand).shape];
-    const kernel = (y[0] as Operand).shape.slice(2);
-    const dims = convDims(
-      x[0] as number,
-      x[1] as number,
-      dy[1] as number,
-      attrs,
-      x.slice(2),
-      dy.slice(2),
-      kernel,
-    );
-    emit.run(gradWeight, inputs, y, dims);
-  },
-  keeps: keepOther,
-  grad: (c) => [
-    c.wants(0)
-      ? invoke(convolutionOp, [c.x(1), c.dy()], { ...c.attrs, extents: c.xType(0).shape.slice(2) })
-      : null,
-    c.wants(1)
-      ? invoke(deconvolutionOp, [c.x(0), c.dy()], { ...c.attrs, extents: c.xType(1).shape.slice(2) })
-      : null,
-  ],
-});
+/** A convolution of shapes that fit: what layers, which check in words of their own, call. */
+export function convolve(x: NDArray, weight: NDArray, bias: Bias, geometry: Geometry): NDArray {
+  const { stride, dilate, pad, groups } = geometry;
+  const extents = stride.map((step, i) => {
+    const padded = (x.shape[i + 2] as number) + 2 * (pad[i] as number);
+    return Math.floor((padded - reachOf(weight, geometry, i)) / step) + 1;
+  });
+  return invoke(makers.y.op, withBias(x, weight, bias), { stride, dilate, pad, groups, extents });
+}
 
-const convolutionOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
-  name: 'convolution',
-  family: FAMILY,
-  infer([x, w, bias], { stride, dilate, pad, groups, extents }) {
-    const [data, weight] = [x as TensorType, w as TensorType];
-    checkData('convolution', data, weight);
-    const [channels, inGroup, ...kernel] = weight.shape;
-    if (data.shape[1] !== (inGroup as number) * groups || (channels as number) % groups !== 0)
+/** A transposed convolution of channels that fit: what layers call. */
+export function deconvolve(
+  x: NDArray,
+  weight: NDArray,
+  bias: Bias,
+  geometry: Geometry,
+  adj: readonly number[],
+): NDArray {
+  const { stride, pad } = geometry;
+  const extents = x.shape.slice(2).map((d, i) => {
+    const whole = (stride[i] as number) * (d - 1) + reachOf(weight, geometry, i);
+    const extent = whole - 2 * (pad[i] as number) + (adj[i] as number);
+    if (extent < 1 || d < 1)
       throw new ShapeError(
-        `expected input with ${(inGroup as number) * groups} channels for weight ${shapeText(weight.shape)} and ${groups} group${groups === 1 ? '' : 's'}, received ${shapeText(data.shape)}. Check inChannels and groups.`,
-        { op: 'convolution' },
+        `expected an output of extent ≥ 1 along spatial axis ${i}, received ${extent} for input ${shapeText(x.shape)}. Use less padding.`,
+        { op: 'deconvolution' },
       );
-    checkBias('convolution', data, bias, channels as number);
-    const out = data.shape.slice(2).map((d, i) => {
-      if (extents !== undefined) return extents[i] as number;
-      const reach = (dilate[i] as number) * ((kernel[i] as number) - 1) + 1;
-      const padded = d + 2 * (pad[i] as number);
-      if (padded < reach)
-        throw new ShapeError(
-          `expected an input at least as large as the kernel's reach ${reach} along spatial axis ${i}, received ${d}${pad[i] === 0 ? '' : ` (padded ${padded})`} in ${shapeText(data.shape)}. Pad more, or use a smaller kernel.`,
-          { op: 'convolution' },
-        );
-      return Math.floor((padded - reach) / (stride[i] as number)) + 1;
-    });
-    return [{ shape: asShape([data.shape[0], channels as number, ...out]), dtype: data.dtype }];
-  },
-  run(emit, inputs, y, attrs) {
-    const [x, w] = [(inputs[0] as Operand).shape, (inputs[1] as Operand).shape];
-    const out = (y[0] as Operand).shape.slice(2);
-    const dims = convDims(x[0] as number, x[1] as number, w[0] as number, attrs, x.slice(2), out, w.slice(2));
-    emit.run(forward[inputs.length > 2 ? 1 : 0], inputs, y, dims);
-  },
-  keeps: keepOther,
-  grad: (c) => [
-    c.wants(0)
-      ? invoke(deconvolutionOp, [c.dy(), c.x(1)], { ...c.attrs, extents: c.xType(0).shape.slice(2) })
-      : null,
-    c.wants(1)
-      ? invoke(gradWeightOp, [c.dy(), c.x(0)], { ...c.attrs, extents: c.xType(1).shape.slice(2) })
-      : null,
-    biasGradient(c),
-  ],
-});
+    return extent;
+  });
+  return invoke(makers.x.op, withBias(x, weight, bias), { ...geometry, extents });
+}
 
 /** Options of `convolution`. */
 export interface ConvolutionOptions {
@@ -218,26 +181,56 @@ export interface ConvolutionOptions {
 
 const OPTIONS = ['kernel', 'stride', 'dilate', 'pad', 'numFilter', 'numGroup', 'noBias'] as const;
 
-function checkGiven(
-  op: string,
+/** What a call gives, checked against the arrays: input, weight and bias fit, kernel and numFilter are as the weight has them. */
+function checked(
+  op: 'convolution' | 'deconvolution',
+  x: NDArray,
+  weight: NDArray,
+  bias: Bias,
   values: Record<string, unknown>,
-  kernel: readonly number[],
-  filters: number,
-): void {
-  if (values['kernel'] !== undefined) {
-    const given = spread(op, 'kernel', values['kernel'] as Extents, kernel.length, 1, 1);
-    if (given.some((k, i) => k !== kernel[i]))
-      throw new ShapeError(
-        `expected kernel ${shapeText(kernel)} as the weight has, received ${shapeText(given)}. Leave it out.`,
-        { op },
-      );
-  }
-  const numFilter = integerArg(op, values, 'numFilter', filters);
-  if (numFilter !== filters)
+): { readonly geometry: Geometry; readonly bias: Bias; readonly ndim: number } {
+  const [{ shape }, w] = [bodyOf(x, op), bodyOf(weight, op).shape];
+  const ndim = w.length - 2;
+  if (ndim < 1 || ndim > 3)
     throw new ShapeError(
-      `expected numFilter ${filters} as the weight has, received ${numFilter}. Leave it out.`,
+      `expected a weight with one to three spatial axes, received ${shapeText(w)}. Use (channels, inChannels, …kernel).`,
       { op },
     );
+  if (shape.length !== w.length)
+    throw new ShapeError(
+      `expected input of shape (N, C, …) with ${ndim} spatial ${ndim === 1 ? 'axis' : 'axes'}, received ${shapeText(shape)}. Reshape it, e.g. with expandDims.`,
+      { op },
+    );
+  const groups = integerArg(op, values, 'numGroup', 1, 1);
+  const inner = w[1] * groups;
+  const [inputs, outputs] = op === 'convolution' ? [inner, w[0]] : [w[0], inner];
+  if (shape[1] !== inputs || w[0] % groups !== 0)
+    throw new ShapeError(
+      `expected input with ${inputs} channels for weight ${shapeText(w)} and ${groups} group${groups === 1 ? '' : 's'}, received ${shapeText(shape)}. Check inChannels and groups.`,
+      { op },
+    );
+  const kernel = w.slice(2);
+  const given = values['kernel'];
+  if (given !== undefined && !sameShape(spread(op, 'kernel', given as Extents, ndim, 1, 1), kernel))
+    throw new ShapeError(
+      `expected kernel ${shapeText(kernel)} as the weight has, received ${describe(given)}. Leave it out.`,
+      { op },
+    );
+  const numFilter = integerArg(op, values, 'numFilter', outputs);
+  if (numFilter !== outputs)
+    throw new ShapeError(
+      `expected numFilter ${outputs} as the weight has, received ${numFilter}. Leave it out.`,
+      { op },
+    );
+  const used = booleanArg(op, values, 'noBias', false) ? null : bias;
+  if (used !== undefined && used !== null) requireVector(op, 'a bias', bodyOf(used, op), outputs, 'channel');
+  const each = (name: string, least: number): readonly number[] =>
+    spread(op, name, values[name] as Extents | undefined, ndim, least, least);
+  return {
+    geometry: { stride: each('stride', 1), dilate: each('dilate', 1), pad: each('pad', 0), groups },
+    bias: used,
+    ndim,
+  };
 }
 
 /**
@@ -255,78 +248,18 @@ export function convolution(
   options?: ConvolutionOptions,
 ): NDArray {
   const op = 'convolution';
-  const values = readArgs(op, [options], [], OPTIONS);
-  const shape = bodyOf(weight, op).shape;
-  const ndim = Math.max(1, shape.length - 2);
-  checkGiven(op, values, shape.slice(2), shape[0]);
-  const attrs: ConvAttrs = {
-    stride: spread(op, 'stride', values['stride'] as Extents | undefined, ndim, 1, 1),
-    dilate: spread(op, 'dilate', values['dilate'] as Extents | undefined, ndim, 1, 1),
-    pad: spread(op, 'pad', values['pad'] as Extents | undefined, ndim, 0, 0),
-    groups: integerArg(op, values, 'numGroup', 1, 1),
-    adj: [],
-  };
-  const without = bias === undefined || bias === null || booleanArg(op, values, 'noBias', false);
-  return invoke(convolutionOp, without ? [x, weight] : [x, weight, bias as NDArray], attrs);
-}
-
-const deconvolutionOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
-  name: 'deconvolution',
-  family: FAMILY,
-  infer([x, w, bias], { stride, dilate, pad, groups, adj, extents }) {
-    const [data, weight] = [x as TensorType, w as TensorType];
-    checkData('deconvolution', data, weight);
-    const [inChannels, perGroup, ...kernel] = weight.shape;
-    if (data.shape[1] !== inChannels || (inChannels as number) % groups !== 0)
+  const { geometry, bias: used } = checked(op, x, weight, bias, readArgs(op, [options], [], OPTIONS));
+  geometry.pad.forEach((pad, i) => {
+    const d = x.shape[i + 2] as number;
+    const reach = reachOf(weight, geometry, i);
+    if (d + 2 * pad < reach)
       throw new ShapeError(
-        `expected input with ${inChannels} channels for weight ${shapeText(weight.shape)} and ${groups} groups, received ${shapeText(data.shape)}. Check inChannels and groups.`,
-        { op: 'deconvolution' },
+        `expected an input at least as large as the kernel's reach ${reach} along spatial axis ${i}, received ${d}${pad === 0 ? '' : ` (padded ${d + 2 * pad})`} in ${shapeText(x.shape)}. Pad more, or use a smaller kernel.`,
+        { op },
       );
-    const channels = (perGroup as number) * groups;
-    checkBias('deconvolution', data, bias, channels);
-    const out = data.shape.slice(2).map((d, i) => {
-      if (extents !== undefined) return extents[i] as number;
-      const extent =
-        (stride[i] as number) * (d - 1) +
-        (dilate[i] as number) * ((kernel[i] as number) - 1) +
-        1 -
-        2 * (pad[i] as number) +
-        (adj[i] as number);
-      if (extent < 1 || d < 1)
-        throw new ShapeError(
-          `expected an output of extent ≥ 1 along spatial axis ${i}, received ${extent} for input ${shapeText(data.shape)}. Use less padding.`,
-          { op: 'deconvolution' },
-        );
-      return extent;
-    });
-    return [{ shape: asShape([data.shape[0], channels, ...out]), dtype: data.dtype }];
-  },
-  run(emit, inputs, y, attrs) {
-    const [x, w] = [(inputs[0] as Operand).shape, (inputs[1] as Operand).shape];
-    const out = (y[0] as Operand).shape;
-    // it is the gradient of a convolution from its output's side to ours
-    const dims = convDims(
-      x[0] as number,
-      out[1] as number,
-      x[1] as number,
-      attrs,
-      out.slice(2),
-      x.slice(2),
-      w.slice(2),
-    );
-    emit.run(backward[inputs.length > 2 ? 1 : 0], inputs, y, dims);
-  },
-  keeps: keepOther,
-  grad: (c) => [
-    c.wants(0)
-      ? invoke(convolutionOp, [c.dy(), c.x(1)], { ...c.attrs, extents: c.xType(0).shape.slice(2) })
-      : null,
-    c.wants(1)
-      ? invoke(gradWeightOp, [c.x(0), c.dy()], { ...c.attrs, extents: c.xType(1).shape.slice(2) })
-      : null,
-    biasGradient(c),
-  ],
-});
+  });
+  return convolve(x, weight, used, geometry);
+}
 
 /**
  * Transposed convolution. x: (N, C, …spatial); weight: (C, channels / numGroup, …kernel); bias: (channels), optional.
@@ -343,40 +276,29 @@ export function deconvolution(
 ): NDArray {
   const op = 'deconvolution';
   const values = readArgs(op, [options], [], [...OPTIONS, 'adj', 'targetShape']);
-  const shape = bodyOf(weight, op).shape;
-  const ndim = Math.max(1, shape.length - 2);
-  const groups = integerArg(op, values, 'numGroup', 1, 1);
-  const kernel = shape.slice(2);
-  checkGiven(op, values, kernel, shape[1] * groups);
-  const stride = spread(op, 'stride', values['stride'] as Extents | undefined, ndim, 1, 1);
-  const dilate = spread(op, 'dilate', values['dilate'] as Extents | undefined, ndim, 1, 1);
-  let pad = spread(op, 'pad', values['pad'] as Extents | undefined, ndim, 0, 0);
-  let adj = spread(op, 'adj', values['adj'] as Extents | undefined, ndim, 0, 0);
+  const { geometry, bias: used, ndim } = checked(op, x, weight, bias, values);
+  const { stride, dilate } = geometry;
+  const adj = spread(op, 'adj', values['adj'] as Extents | undefined, ndim, 0, 0);
   if (values['targetShape'] !== undefined) {
     const target = spread(op, 'targetShape', values['targetShape'] as Extents, ndim, 1, 1);
     const surplus = target.map(
-      (t, i) =>
-        (stride[i] as number) * ((x.shape[i + 2] ?? 1) - 1) +
-        (dilate[i] as number) * ((kernel[i] ?? 1) - 1) +
-        1 -
-        t,
+      (t, i) => (stride[i] as number) * ((x.shape[i + 2] as number) - 1) + reachOf(weight, geometry, i) - t,
     );
-    pad = surplus.map((s) => Math.max(0, Math.ceil(s / 2)));
-    adj = surplus.map((s, i) => 2 * (pad[i] as number) - s);
+    const pad = surplus.map((s) => Math.max(0, Math.ceil(s / 2)));
+    return deconvolve(
+      x,
+      weight,
+      used,
+      { ...geometry, pad },
+      surplus.map((s, i) => 2 * (pad[i] as number) - s),
+    );
   }
   adj.forEach((a, i) => {
-    if (a >= Math.max(stride[i] as number, dilate[i] as number) && values['targetShape'] === undefined)
+    if (a >= Math.max(stride[i] as number, dilate[i] as number))
       throw new ShapeError(
         `expected an output padding below the stride ${stride[i]}, received ${a}. Use a smaller one.`,
         { op },
       );
   });
-  const without = bias === undefined || bias === null || booleanArg(op, values, 'noBias', false);
-  return invoke(deconvolutionOp, without ? [x, weight] : [x, weight, bias as NDArray], {
-    stride,
-    dilate,
-    pad,
-    groups,
-    adj,
-  });
+  return deconvolve(x, weight, used, geometry, adj);
 }

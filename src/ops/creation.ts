@@ -13,7 +13,7 @@ import { invoke } from './invoke.ts';
 import type { Op } from './op.ts';
 import { defineOp } from './op.ts';
 import { repeat } from './repeats.ts';
-import { stridedCopy } from './strided.ts';
+import { stridedCopy, zero } from './strided.ts';
 
 const FAMILY = 'creation';
 
@@ -41,47 +41,52 @@ function maker(name: string, expr: Parameters<typeof elementwiseKernel>[2]): Op<
     family: FAMILY,
     infer: (_, { shape, dtype }) => [{ shape, dtype }],
     run: (emit, _, y, { scalars }) => emit.run(kernel, [], y, undefined, scalars),
-    grad: 'it reads no array',
+    // it reads no array
+    grad: null,
   });
 }
 
 const fullOp = maker('full', e.scalar(0));
 const rangeOp = maker('arange', e.add(e.scalar(0), e.mul(e.index, e.scalar(1))));
 
-// one record, called by other names in errors
-const CONSTANTS: Readonly<Record<string, Op<MakeAttrs>>> = Object.fromEntries(
-  ['zeros', 'ones', 'empty', 'full'].map((callee) => [callee, { ...fullOp, callee }]),
-);
-
 /** `shape`, then options that may also hold it. */
 type ShapeArg = ShapeLike | ({ readonly shape: ShapeLike } & ArrayOptions);
 
-function made(op: string, values: Record<string, unknown>, scalars: readonly number[]): NDArray {
-  if (values['shape'] === undefined)
-    throw new ShapeError('expected a shape, received none. Write e.g. [2, 3].', { op });
-  const shape = toShape(values['shape'] as ShapeLike, op);
-  return invoke(
-    CONSTANTS[op] ?? fullOp,
-    [],
-    { shape, dtype: checkDType(values['dtype'] ?? 'float32', op), scalars },
-    checkContext(values['ctx'], op),
-  );
+/** Makes an array of a shape, in the dtype and context that a call gives. */
+function made(
+  op: Op<MakeAttrs>,
+  callee: string,
+  values: Record<string, unknown>,
+  shape: Shape,
+  ...scalars: number[]
+): NDArray {
+  const dtype = checkDType(values['dtype'] ?? 'float32', callee);
+  return invoke(op, [], { shape, dtype, scalars }, checkContext(values['ctx'], callee));
+}
+
+function shapeOf(callee: string, { shape }: Record<string, unknown>): Shape {
+  if (shape === undefined)
+    throw new ShapeError('expected a shape, received none. Write e.g. [2, 3].', { op: callee });
+  return toShape(shape as ShapeLike, callee);
+}
+
+/** One record, called by another name in errors. */
+function constant(callee: string, value: number): (shape: ShapeArg, options?: ArrayOptions) => NDArray {
+  const op = { ...fullOp, callee };
+  return (shape, options) => {
+    const values = readArgs(callee, [shape, options], ['shape'], ['ctx', 'dtype']);
+    return made(op, callee, values, shapeOf(callee, values), value);
+  };
 }
 
 /** Zeros. @example nd.zeros([2, 3]) */
-export function zeros(shape: ShapeArg, options?: ArrayOptions): NDArray {
-  return made('zeros', readArgs('zeros', [shape, options], ['shape'], ['ctx', 'dtype']), [0]);
-}
+export const zeros: (shape: ShapeArg, options?: ArrayOptions) => NDArray = constant('zeros', 0);
 
 /** Ones. @example nd.ones([2, 3], { ctx: gpu() }) */
-export function ones(shape: ShapeArg, options?: ArrayOptions): NDArray {
-  return made('ones', readArgs('ones', [shape, options], ['shape'], ['ctx', 'dtype']), [1]);
-}
+export const ones: (shape: ShapeArg, options?: ArrayOptions) => NDArray = constant('ones', 1);
 
 /** An array whose contents are not set: write before you read. (Zeros today; do not rely on it.) */
-export function empty(shape: ShapeArg, options?: ArrayOptions): NDArray {
-  return made('empty', readArgs('empty', [shape, options], ['shape'], ['ctx', 'dtype']), [0]);
-}
+export const empty: (shape: ShapeArg, options?: ArrayOptions) => NDArray = constant('empty', 0);
 
 /** One value everywhere. @example nd.full([2, 3], 2.0) */
 export function full(
@@ -96,7 +101,8 @@ export function full(
   options?: ArrayOptions,
 ): NDArray {
   const values = readArgs('full', [shape, value, options], ['shape', 'value'], ['ctx', 'dtype', 'val']);
-  return made('full', values, [numberArg('full', { value: values['value'] ?? values['val'] }, 'value')]);
+  const val = numberArg('full', { value: values['value'] ?? values['val'] }, 'value');
+  return made(fullOp, 'full', values, shapeOf('full', values), val);
 }
 
 /** Zeros of another array's shape, dtype and context. */
@@ -136,7 +142,7 @@ export function arange(
 ): NDArray {
   const values = readArgs(
     'arange',
-    [start, stop ?? undefined, step, options],
+    [start, stop, step, options],
     ['start', 'stop', 'step'],
     ['repeat', 'ctx', 'dtype'],
   );
@@ -145,22 +151,13 @@ export function arange(
   if (to === undefined || to === null) [from, to] = [0, from];
   const by = numberArg('arange', values, 'step', 1);
   const end = numberArg('arange', { stop: to }, 'stop');
-  if (by === 0 || !Number.isFinite(by) || !Number.isFinite(from) || !Number.isFinite(end))
+  if (by === 0 || ![from, end, by].every(Number.isFinite))
     throw new ArgumentError(
       `expected finite bounds and a step that is not 0, received start ${from}, stop ${end}, step ${by}. Check the range.`,
       { op: 'arange' },
     );
   const count = Math.max(0, Math.ceil((end - from) / by));
-  const range = invoke(
-    rangeOp,
-    [],
-    {
-      shape: asShape([count]),
-      dtype: checkDType(values['dtype'] ?? 'float32', 'arange'),
-      scalars: [from, by],
-    },
-    checkContext(values['ctx'], 'arange'),
-  );
+  const range = made(rangeOp, 'arange', values, asShape([count]), from, by);
   const times = integerArg('arange', values, 'repeat', 1, 1);
   if (times === 1) return range;
   const repeated = repeat(range, times);
@@ -191,16 +188,10 @@ export function linspace(
   const [from, to] = [numberArg('linspace', values, 'start'), numberArg('linspace', values, 'stop')];
   const count = integerArg('linspace', values, 'num', undefined, 0);
   const gaps = booleanArg('linspace', values, 'endpoint', true) ? count - 1 : count;
-  const dtype = checkDType(values['dtype'] ?? 'float32', 'linspace');
-  return invoke(
-    rangeOp,
-    [],
-    { shape: asShape([count]), dtype, scalars: [from, gaps > 0 ? (to - from) / gaps : 0] },
-    checkContext(values['ctx'], 'linspace'),
-  );
+  const step = gaps > 0 ? (to - from) / gaps : 0;
+  return made(rangeOp, 'linspace', values, asShape([count]), from, step);
 }
 
-const zero = elementwiseKernel('zero', 0, e.constant(0), -1);
 const one = elementwiseKernel('one', 0, e.constant(1), -1);
 
 const eyeOp = defineOp<{ readonly shape: Shape; readonly k: number; readonly dtype: DType }>({
@@ -217,7 +208,7 @@ const eyeOp = defineOp<{ readonly shape: Shape; readonly k: number; readonly dty
     emit.run(one, [], [single]);
     emit.run(stridedCopy, [single], y, [1, 0, row * columns + column, count, 0, columns + 1]);
   },
-  grad: 'it reads no array',
+  grad: null,
 });
 
 /** Ones on the k-th diagonal of an N × M matrix (M = N by default), zeros elsewhere. */
@@ -267,7 +258,8 @@ function sampler(name: 'randomUniform' | 'randomNormal' | 'randomInt', callee: s
     run(emit, _, y, { scalars }) {
       if (sizeOf((y[0] as Operand).shape) > 0) emit.run(kernel, [], y, undefined, scalars);
     },
-    grad: 'a random draw depends on no array',
+    // a draw depends on no array
+    grad: null,
   });
 }
 
@@ -282,7 +274,7 @@ const shuffleOp = defineOp<{ readonly count: number; readonly vector: boolean }>
   family: 'random',
   infer: (_, { count }) => [{ shape: asShape([count]), dtype: 'int32' }],
   run: (emit, _, y, { vector }) => emit.run(shuffleKernel, [], y, [vector ? 1 : 0]),
-  grad: 'a random draw depends on no array',
+  grad: null,
 });
 
 /** A random order of `count` rows, int32; `vector` for arrays of one axis, which MXNet shuffles in another way. */

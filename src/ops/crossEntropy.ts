@@ -1,25 +1,30 @@
 // Softmax and cross entropy in one: the loss of each row of logits against the number of its class, and its gradient, each one row kernel.
 import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import { ShapeError } from '../core/errors.ts';
-import { asShape, normalizeAxis, sameShape, shapeText, sizeOf } from '../core/shape.ts';
+import { asShape, normalizeAxis, sameShape, shapeText } from '../core/shape.ts';
 import { e } from '../ir/expr.ts';
 import type { Operand, Stage } from '../ir/kernel.ts';
 import { rowKernel } from '../ir/kernel.ts';
+import { rowDims } from './axes.ts';
 import { requireFloat } from './elementwise.ts';
 import { oneHotRows } from './indexing.ts';
 import { invoke } from './invoke.ts';
-import { softmax } from './normalize.ts';
-import type { Op, TensorType } from './op.ts';
+
+import type { GradContext, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
 import { sum } from './reduce.ts';
+import { within } from './scatter.ts';
+import { softmax } from './softmax.ts';
 
 interface RowAttrs {
   readonly axis: number;
 }
 
-const [x, label, dy] = [e.input(0), e.input(1), e.input(2)];
+const x = e.input(0);
+const label = e.input(1);
+const dy = e.input(2);
 // as `pick` has it: classes outside count as the nearest
-const isLabel = e.eq(e.index, e.max(0, e.min(e.trunc(label), e.sub(e.length, 1))));
+const isLabel = e.eq(e.index, within('clip', label, e.length));
 const greatest: Stage = { combine: 'max', load: x };
 const exponentials: Stage = { combine: 'sum', load: e.exp(e.sub(x, e.stage(0))) };
 const lossKernel = rowKernel(
@@ -38,46 +43,25 @@ const gradKernel = rowKernel(
   true,
 );
 
-/** [outer, length, inner], then how the logits and what has one element a row (labels, losses) are read. */
-function rowDims(shape: readonly number[], axis: number, vectors: number): number[] {
-  const [outer, length, inner] = [
-    sizeOf(shape.slice(0, axis)),
-    shape[axis] as number,
-    sizeOf(shape.slice(axis + 1)),
-  ];
-  const dims = [outer, length, inner, length * inner, inner, 1];
-  for (let i = 0; i < vectors; i++) dims.push(inner, 0, 1);
-  return dims;
-}
-
 /** (softmax(x) − onehot(label)) · dy, dy one number a row. */
-const gradOp: Op<RowAttrs> = defineOp<RowAttrs>({
+const gradOp = defineOp<RowAttrs>({
   name: 'softmaxCrossEntropyGrad',
   family: 'gradient',
   infer: ([logits]) => [logits as TensorType],
   run: (emit, inputs, y, { axis }) =>
-    emit.run(gradKernel, inputs, y, rowDims((inputs[0] as Operand).shape, axis, 2)),
-  keeps: { inputs: [0, 1, 2] },
-  grad(c) {
-    const { f } = c;
-    const { axis } = c.attrs;
-    return f
-      .through(
-        [c.x(0), c.x(2)],
-        ([logits, above]) => {
-          const data = logits as NDArray;
-          const rows = above as NDArray;
-          const wide = f.reshape(
-            rows,
-            data.shape.map((d, i) => (i === axis ? 1 : d)),
-          );
-          return [f.mul(f.sub(softmax(data, axis), oneHotRows(c.x(1), data, axis)), wide)];
-        },
-        [c.dy()],
-      )
-      .flatMap((g, i) => (i === 0 ? [g, null] : [g]));
-  },
+    emit.run(gradKernel, inputs, y, rowDims((inputs[0] as Operand).shape, axis, ['whole', 'rows', 'rows'])),
+  // where it would be recorded, other operations take its place
+  grad: null,
 });
+
+/** The same by other operations. */
+function recordedGradient(c: GradContext<RowAttrs>): NDArray {
+  const { f, attrs } = c;
+  const logits = c.x(0);
+  const kept = logits.shape.map((d, i) => (i === attrs.axis ? 1 : d));
+  const hit = oneHotRows(c.x(1), logits, attrs.axis);
+  return f.mul(f.sub(softmax(logits, attrs.axis), hit), f.reshape(c.dy(), kept));
+}
 
 const lossOp = defineOp<RowAttrs>({
   name: 'softmaxCrossEntropy',
@@ -102,9 +86,9 @@ const lossOp = defineOp<RowAttrs>({
     return [{ shape: asShape(rows.length === 0 ? [1] : rows), dtype }];
   },
   run: (emit, inputs, y, { axis }) =>
-    emit.run(lossKernel, inputs, y, rowDims((inputs[0] as Operand).shape, axis, 1)),
+    emit.run(lossKernel, inputs, y, rowDims((inputs[0] as Operand).shape, axis, ['whole', 'rows'])),
   keeps: { inputs: [0, 1] },
-  grad: (c) => [c.wants(0) ? invoke(gradOp, [c.x(0), c.x(1), c.dy()], c.attrs) : null, null],
+  grad: (c) => [c.recorded ? recordedGradient(c) : invoke(gradOp, [c.x(0), c.x(1), c.dy()], c.attrs), null],
 });
 
 /**

@@ -10,10 +10,12 @@ import { invoke } from './invoke.ts';
 
 // over the draw u and x, with keep = 1 − rate and 1 / keep in float32: MXNet keeps u ≤ keep, and u < keep where axes share the draw
 const kept = e.mul(e.input(1), e.scalar(1));
-const each = elementwiseOp('dropout', 'random', 2, e.select(e.le(e.input(0), e.scalar(0)), kept, 0), {
+const each = elementwiseOp('dropout', 2, e.select(e.le(e.input(0), e.scalar(0)), kept, 0), {
+  family: 'random',
   condition: true,
 });
-const shared = elementwiseOp('dropoutShared', 'random', 2, e.select(e.lt(e.input(0), e.scalar(0)), kept, 0), {
+const shared = elementwiseOp('dropoutShared', 2, e.select(e.lt(e.input(0), e.scalar(0)), kept, 0), {
+  family: 'random',
   condition: true,
 });
 

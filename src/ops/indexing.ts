@@ -7,66 +7,74 @@ import { e } from '../ir/expr.ts';
 import type { Operand } from '../ir/kernel.ts';
 import { customKernel, elementwiseKernel, rowKernel } from '../ir/kernel.ts';
 import { axisArg, booleanArg, integerArg, numberArg, readArgs, wordArg } from './args.ts';
+import { rowDims, rowsOf } from './axes.ts';
 import { invoke } from './invoke.ts';
-import type { TensorType } from './op.ts';
+import type { Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
-import { alongBack, gatherBack, pickBack, scatterBack, takeBack } from './scatter.ts';
+import {
+  type AlongAttrs,
+  alongBackOf,
+  gatherBack,
+  gatherDims,
+  type IndexMode,
+  ownersOp,
+  pickBack,
+  type TakeAttrs,
+  takeBack,
+  within,
+} from './scatter.ts';
+import { iota, zero } from './strided.ts';
 import { reshape } from './views.ts';
 
+export type { IndexMode } from './scatter.ts';
+
 const FAMILY = 'indexing';
-const takeKernel = customKernel('take');
-const takeAlongKernel = customKernel('takeAlong');
 const gatherKernel = customKernel('gatherNd');
 const scatterKernel = customKernel('scatterNd');
-const zero = elementwiseKernel('zero', 0, e.constant(0), -1);
-const iota = elementwiseKernel('iota', 0, e.index, -1);
-
-/** What an index outside the axis means: 'clip' takes the nearest, 'wrap' counts round. */
-export type IndexMode = 'clip' | 'wrap';
 const MODES = ['clip', 'wrap'] as const;
 
-interface TakeAttrs {
-  readonly axis: number;
-  readonly mode: IndexMode;
+/** A record that reads x along an axis: `count` elements of each row, in a result of the shape that `result` tells. */
+function readOp<A extends TakeAttrs>(
+  name: string,
+  kernelName: 'take' | 'takeAlong',
+  result: (shape: Shape, indices: Shape, attrs: A) => readonly number[],
+  count: (indices: readonly number[], axis: number) => number,
+  back: Op<A & { readonly shape: Shape }>,
+): Op<A> {
+  const kernel = customKernel(kernelName);
+  return defineOp<A>({
+    name,
+    family: FAMILY,
+    infer([x, indices], attrs) {
+      const [{ shape, dtype }, given] = [x as TensorType, (indices as TensorType).shape];
+      const out = result(shape, given, attrs);
+      if (shape[attrs.axis] === 0 && sizeOf(given) > 0)
+        throw new ShapeError(
+          'expected an axis with elements to take from, received one of extent 0. Check the array.',
+          { op: name },
+        );
+      return [{ shape: asShape(out), dtype }];
+    },
+    run(emit, x, y, { axis, mode }) {
+      const [from, indices] = [x[0] as Operand, x[1] as Operand];
+      const dims = [...rowsOf(from.shape, axis), count(indices.shape, axis), MODES.indexOf(mode)];
+      emit.run(kernel, x, y, dims);
+    },
+    keeps: { inputs: [1] },
+    grad: (c) => [
+      c.wants(0) ? invoke(back, [c.dy(), c.x(1)], { ...c.attrs, shape: c.xType(0).shape }) : null,
+      null,
+    ],
+  });
 }
 
-function needExtent(op: string, extent: number, indices: TensorType): void {
-  if (extent === 0 && sizeOf(indices.shape) > 0)
-    throw new ShapeError(
-      'expected an axis with elements to take from, received one of extent 0. Check the array.',
-      { op },
-    );
-}
-
-const takeOp = defineOp<TakeAttrs>({
-  name: 'take',
-  family: FAMILY,
-  infer([x, indices], { axis }) {
-    const { shape, dtype } = x as TensorType;
-    needExtent('take', shape[axis] as number, indices as TensorType);
-    return [
-      {
-        shape: asShape([...shape.slice(0, axis), ...(indices as TensorType).shape, ...shape.slice(axis + 1)]),
-        dtype,
-      },
-    ];
-  },
-  run(emit, x, y, { axis, mode }) {
-    const { shape } = x[0] as Operand;
-    emit.run(takeKernel, x, y, [
-      sizeOf(shape.slice(0, axis)),
-      shape[axis] as number,
-      sizeOf(shape.slice(axis + 1)),
-      sizeOf((x[1] as Operand).shape),
-      mode === 'clip' ? 0 : 1,
-    ]);
-  },
-  keeps: { inputs: [1] },
-  grad: (c) => [
-    c.wants(0) ? invoke(takeBack, [c.dy(), c.x(1)], { ...c.attrs, shape: c.xType(0).shape }) : null,
-    null,
-  ],
-});
+const takeOp: Op<TakeAttrs> = readOp(
+  'take',
+  'take',
+  (shape, indices, { axis }) => [...shape.slice(0, axis), ...indices, ...shape.slice(axis + 1)],
+  sizeOf,
+  takeBack(() => takeOp),
+);
 
 /** Options of `take`. */
 export interface TakeOptions {
@@ -91,16 +99,14 @@ export function batchTake(x: NDArray, indices: NDArray): NDArray {
   return pick(x, indices, { axis: 1 });
 }
 
-interface AlongAttrs extends TakeAttrs {
+interface PickAttrs extends TakeAttrs {
   readonly keepdims: boolean;
 }
 
-const pickOp = defineOp<AlongAttrs>({
-  name: 'pick',
-  family: FAMILY,
-  infer([x, indices], { axis, keepdims }) {
-    const { shape, dtype } = x as TensorType;
-    const given = (indices as TensorType).shape;
+const pickOp: Op<PickAttrs> = readOp(
+  'pick',
+  'takeAlong',
+  (shape, given, { axis, keepdims }) => {
     const kept = shape.map((d, i) => (i === axis ? 1 : d));
     const dropped = shape.filter((_, i) => i !== axis);
     if (!sameShape(given, kept) && !sameShape(given, dropped))
@@ -108,25 +114,11 @@ const pickOp = defineOp<AlongAttrs>({
         `expected indices of shape ${shapeText(dropped)} or ${shapeText(kept)} for input ${shapeText(shape)} and axis ${axis}, received ${shapeText(given)}. Give one index for each row.`,
         { op: 'pick' },
       );
-    needExtent('pick', shape[axis] as number, indices as TensorType);
-    return [{ shape: asShape(keepdims ? kept : dropped.length === 0 ? [1] : dropped), dtype }];
+    return keepdims ? kept : dropped.length === 0 ? [1] : dropped;
   },
-  run(emit, x, y, { axis, mode }) {
-    const { shape } = x[0] as Operand;
-    emit.run(takeAlongKernel, x, y, [
-      sizeOf(shape.slice(0, axis)),
-      shape[axis] as number,
-      sizeOf(shape.slice(axis + 1)),
-      1,
-      mode === 'clip' ? 0 : 1,
-    ]);
-  },
-  keeps: { inputs: [1] },
-  grad: (c) => [
-    c.wants(0) ? invoke(pickBack, [c.x(1), c.dy()], { ...c.attrs, shape: c.xType(0).shape }) : null,
-    null,
-  ],
-});
+  () => 1,
+  pickBack(() => pickOp),
+);
 
 /**
  * One element of each row along an axis, the last by default.
@@ -152,39 +144,23 @@ export function pick(
   });
 }
 
-const takeAlongOp = defineOp<TakeAttrs>({
-  name: 'takeAlongAxis',
-  family: FAMILY,
-  infer([x, indices], { axis }) {
-    const { shape, dtype } = x as TensorType;
-    const given = (indices as TensorType).shape;
+/** The gradient of reading along an axis, from dy and indices of one shape. */
+export const alongBack: Op<AlongAttrs & { readonly shape: Shape }> = alongBackOf(() => takeAlongOp);
+
+const takeAlongOp: Op<AlongAttrs> = readOp(
+  'takeAlongAxis',
+  'takeAlong',
+  (shape, given, { axis }) => {
     if (given.length !== shape.length || given.some((d, i) => i !== axis && d !== shape[i]))
       throw new ShapeError(
         `expected indices shaped as ${shapeText(shape)} but along axis ${axis}, received ${shapeText(given)}. Broadcast them first.`,
         { op: 'takeAlongAxis' },
       );
-    needExtent('takeAlongAxis', shape[axis] as number, indices as TensorType);
-    return [{ shape: (indices as TensorType).shape, dtype }];
+    return given;
   },
-  run(emit, x, y, { axis, mode }) {
-    const { shape } = x[0] as Operand;
-    const count = (x[1] as Operand).shape[axis] as number;
-    emit.run(takeAlongKernel, x, y, [
-      sizeOf(shape.slice(0, axis)),
-      shape[axis] as number,
-      sizeOf(shape.slice(axis + 1)),
-      count,
-      mode === 'clip' ? 0 : 1,
-    ]);
-  },
-  keeps: { inputs: [1] },
-  grad: (c) => [
-    c.wants(0)
-      ? invoke(alongBack, [c.dy(), c.x(1)], { ...c.attrs, shape: c.xType(0).shape, once: false })
-      : null,
-    null,
-  ],
-});
+  (indices, axis) => indices[axis] as number,
+  alongBack,
+);
 
 /** Elements at `indices` along an axis, row by row, as NumPy's take_along_axis: indices have x's shape but along the axis. */
 export function takeAlongAxis(
@@ -200,41 +176,31 @@ export function takeAlongAxis(
   });
 }
 
-/** [count, depth, slice, extents…] of gather and scatter. */
-function gatherDims(
-  op: string,
-  shape: readonly number[],
-  indices: readonly number[],
-): { readonly dims: number[]; readonly lead: readonly number[]; readonly rest: readonly number[] } {
+/** What the places that `indices` name have: their own axes, then those of `shape` that they leave. */
+function placesShape(op: string, shape: readonly number[], indices: readonly number[]): readonly number[] {
   const depth = indices[0] ?? 0;
-  if (indices.length === 0 || depth < 1 || depth > shape.length)
+  if (depth < 1 || depth > shape.length)
     throw new ShapeError(
       `expected indices of shape (M, …) with M from 1 to ${shape.length}, received ${shapeText(indices)} for shape ${shapeText(shape)}. Each column is one place.`,
       { op },
     );
-  const [lead, rest] = [indices.slice(1), shape.slice(depth)];
-  return { dims: [sizeOf(lead), depth, sizeOf(rest), ...shape.slice(0, depth)], lead, rest };
+  return [...indices.slice(1), ...shape.slice(depth)];
 }
 
-const gatherOp = defineOp<object>({
+const gatherOp: Op<object> = defineOp<object>({
   name: 'gatherNd',
   family: FAMILY,
   infer([x, indices]) {
     const { shape, dtype } = x as TensorType;
-    const { lead, rest } = gatherDims('gatherNd', shape, (indices as TensorType).shape);
-    const out = [...lead, ...rest];
+    const out = placesShape('gatherNd', shape, (indices as TensorType).shape);
     return [{ shape: asShape(out.length === 0 ? [1] : out), dtype }];
   },
   run: (emit, x, y) =>
-    emit.run(
-      gatherKernel,
-      x,
-      y,
-      gatherDims('gatherNd', (x[0] as Operand).shape, (x[1] as Operand).shape).dims,
-    ),
+    emit.run(gatherKernel, x, y, gatherDims((x[0] as Operand).shape, (x[1] as Operand).shape)),
   keeps: { inputs: [1] },
-  grad: (c) => [c.wants(0) ? invoke(gatherBack, [c.dy(), c.x(1)], { shape: c.xType(0).shape }) : null, null],
+  grad: (c) => [c.wants(0) ? invoke(gatherGrad, [c.dy(), c.x(1)], { shape: c.xType(0).shape }) : null, null],
 });
+const gatherGrad = gatherBack(() => gatherOp);
 
 /**
  * Elements at places given column by column: x (X₀, …), indices (M, Y…) → (Y…, X_M…). Negative indices count from the end.
@@ -249,23 +215,29 @@ const scatterOp = defineOp<{ readonly shape: Shape }>({
   family: FAMILY,
   infer([x, indices], { shape }) {
     const data = x as TensorType;
-    const { lead, rest } = gatherDims('scatterNd', shape, (indices as TensorType).shape);
-    if (
-      !sameShape(data.shape, [...lead, ...rest]) &&
-      !(lead.length + rest.length === 0 && sizeOf(data.shape) === 1)
-    )
+    const wanted = placesShape('scatterNd', shape, (indices as TensorType).shape);
+    if (!sameShape(data.shape, wanted) && !(wanted.length === 0 && sizeOf(data.shape) === 1))
       throw new ShapeError(
-        `expected values of shape ${shapeText([...lead, ...rest])}, received ${shapeText(data.shape)}. Give one for each place.`,
+        `expected values of shape ${shapeText(wanted)}, received ${shapeText(data.shape)}. Give one for each place.`,
         { op: 'scatterNd' },
       );
     return [{ shape, dtype: data.dtype }];
   },
   run(emit, x, y, { shape }) {
     emit.run(zero, [], y);
-    emit.run(scatterKernel, x, y, gatherDims('scatterNd', shape, (x[1] as Operand).shape).dims);
+    emit.run(scatterKernel, x, y, gatherDims(shape, (x[1] as Operand).shape));
   },
   keeps: { inputs: [1] },
-  grad: (c) => [c.wants(0) ? scatterBack(c.f, c.dy(), c.x(1), c.xType(0).shape) : null, null],
+  grad(c) {
+    if (!c.wants(0)) return [null, null];
+    // what stands at the places; nothing where a later one overwrote
+    const { f } = c;
+    const [dy, indices, { shape }] = [c.dy(), c.x(1), c.xType(0)];
+    const owners = invoke(ownersOp, [indices], { shape: dy.shape, dtype: dy.dtype });
+    const lead = indices.shape.slice(1);
+    const rows = [...lead, ...Array<number>(shape.length - lead.length).fill(1)];
+    return [f.mul(f.reshape(gatherNd(dy, indices), shape), f.reshape(owners, rows)), null];
+  },
 });
 
 /** Zeros of `shape` with values set at the places of `indices` (M, Y…); of places named twice the last stays. */
@@ -309,31 +281,21 @@ const oneHotOp = defineOp<OneHotAttrs>({
       [on, off],
     );
   },
-  grad: 'indices are whole numbers',
+  // indices are whole numbers
+  grad: null,
 });
 
-const hotRows = rowKernel(
-  'oneHotRows',
-  2,
-  [],
-  e.eq(e.index, e.max(0, e.min(e.trunc(e.input(1)), e.sub(e.length, 1)))),
-  true,
-);
+const hotRows = rowKernel('oneHotRows', 2, [], e.eq(e.index, within('clip', e.input(1), e.length)), true);
 
 const hotRowsOp = defineOp<{ readonly axis: number }>({
   name: 'oneHotRows',
   family: FAMILY,
   infer: ([like]) => [like as TensorType],
   run(emit, x, y, { axis }) {
-    const { shape } = x[0] as Operand;
-    const [outer, length, inner] = [
-      sizeOf(shape.slice(0, axis)),
-      shape[axis] as number,
-      sizeOf(shape.slice(axis + 1)),
-    ];
-    emit.run(hotRows, x, y, [outer, length, inner, length * inner, inner, 1, inner, 0, 1]);
+    emit.run(hotRows, x, y, rowDims((x[0] as Operand).shape, axis, ['whole', 'rows']));
   },
-  grad: 'indices are whole numbers',
+  // indices are whole numbers
+  grad: null,
 });
 
 /**

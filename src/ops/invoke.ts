@@ -109,14 +109,11 @@ export const slots: {
 class DeviceEmitter implements Emitter {
   readonly #device: Device;
   readonly #temporaries: Storage[] = [];
-  #op = '';
+  /** The operation that runs. */
+  op = '';
 
   constructor(device: Device) {
     this.#device = device;
-  }
-
-  begin(op: string): void {
-    this.#op = op;
   }
 
   run(
@@ -130,7 +127,7 @@ class DeviceEmitter implements Emitter {
   }
 
   temporary(shape: readonly number[], dtype: DType): Operand {
-    const storage = this.#device.alloc(sizeOf(shape) * bytesOf(dtype), this.#op);
+    const storage = this.#device.alloc(sizeOf(shape) * bytesOf(dtype), this.op);
     storage.refs = 1;
     this.#temporaries.push(storage);
     return { storage, dtype, shape };
@@ -191,12 +188,6 @@ function bodiesOf(op: string, inputs: readonly NDArray[]): Body[] {
   return bodies;
 }
 
-/** The device on which a call runs: that of its inputs, else of `context`. */
-function deviceFor(bodies: readonly Body[], context: Context, op: string): Device {
-  const first = bodies[0];
-  return first !== undefined ? first.device : (standingFor(context) ?? deviceOf(context, op));
-}
-
 function standingFor(context: Context): Device | undefined {
   return slots.standIn === null ? undefined : slots.standIn.deviceOf(context);
 }
@@ -214,7 +205,7 @@ export function invokeAll<A>(op: Op<A>, given: readonly NDArray[], attrs: A, con
   const inputs = actual(given);
   const bodies = bodiesOf(name, inputs);
   const where = inputs.length > 0 ? (inputs[0] as NDArray).context : (context ?? currentContext());
-  const device = deviceFor(bodies, where, name);
+  const device = bodies[0]?.device ?? standingFor(where) ?? deviceOf(where, name);
   const types = op.infer(bodies, attrs);
   const outputs = new Array<NDArray>(types.length);
   if (op.run === null) {
@@ -227,14 +218,11 @@ export function invokeAll<A>(op: Op<A>, given: readonly NDArray[], attrs: A, con
     let done = false;
     try {
       for (; made < types.length; made++) {
-        const type = types[made] as TensorType;
-        checkType(name, device, where, type);
-        const storage = device.alloc(sizeOf(type.shape) * bytesOf(type.dtype), name);
-        const output = makeArray(where, device, storage, type.dtype, type.shape);
+        const output = newArray(name, device, where, types[made] as TensorType);
         outputs[made] = output;
         operands[made] = bodyOf(output, name);
       }
-      emitter.begin(name);
+      emitter.op = name;
       op.run(emitter, bodies, operands, attrs);
       done = true;
     } finally {
@@ -242,8 +230,7 @@ export function invokeAll<A>(op: Op<A>, given: readonly NDArray[], attrs: A, con
       if (!done) for (let i = 0; i < made; i++) (outputs[i] as NDArray).dispose();
     }
   }
-  if (slots.trace !== null) slots.trace.invoked(op, inputs, attrs, outputs);
-  if (slots.tape !== null) slots.tape.invoked(op, inputs, attrs, outputs);
+  tell(op, inputs, attrs, outputs);
   if (slots.debug !== null) slots.debug.invoked(op, inputs, attrs, outputs);
   return outputs;
 }
@@ -258,33 +245,36 @@ export function invokeInto<A>(op: Op<A>, target: NDArray, inputs: readonly NDArr
   const all = actual([target, ...inputs]);
   const name = op.callee ?? op.name;
   const bodies = bodiesOf(name, all);
-  const device = deviceFor(bodies, target.context, name);
   const type = op.infer(bodies, attrs)[0] as TensorType;
   if (!sameShape(type.shape, target.shape))
     throw new ShapeError(
       `expected a result of the array's own shape ${shapeText(target.shape)}, received ${shapeText(type.shape)}. Use the form that makes a new array.`,
       { op: name },
     );
-  if (op.run === null) throw new Error(`${op.name} is a view and cannot run in place`);
   const written = all[0] as NDArray;
   const others = slots.standIn === null ? inputs : all.slice(1);
   slots.tape?.writing?.(name, written, op as unknown as Op<never>, others);
-  const emitter = emitterOf(device);
-  const { storage } = bodies[0] as Body;
+  const body = bodies[0] as Body;
+  const emitter = emitterOf(body.device);
+  const { storage } = body;
   storage.version = (storage.version ?? 0) + 1;
-  emitter.begin(name);
+  emitter.op = name;
   try {
-    op.run(emitter, bodies, [bodies[0] as Body], attrs);
+    op.run?.(emitter, bodies, [body], attrs);
   } finally {
     emitter.end();
   }
-  const outputs = [written];
-  if (slots.trace !== null) slots.trace.invoked(op, all, attrs, outputs);
-  if (slots.tape !== null) slots.tape.invoked(op, all, attrs, outputs);
+  tell(op, all, attrs, [written]);
   return target;
 }
 
-function checkType(op: string, device: Device, context: Context, type: TensorType): void {
+function tell<A>(op: Op<A>, inputs: readonly NDArray[], attrs: A, outputs: readonly NDArray[]): void {
+  if (slots.trace !== null) slots.trace.invoked(op, inputs, attrs, outputs);
+  if (slots.tape !== null) slots.tape.invoked(op, inputs, attrs, outputs);
+}
+
+/** An array whose values are still to be written. */
+function newArray(op: string, device: Device, context: Context, type: TensorType): NDArray {
   if (!device.dtypes.has(type.dtype))
     throw new DTypeError(
       `expected a dtype that ${context} holds (${[...device.dtypes].join(', ')}), received ${type.dtype}. ` +
@@ -298,6 +288,8 @@ function checkType(op: string, device: Device, context: Context, type: TensorTyp
       `expected at most ${MAX_NDIM} axes, received ${type.shape.length} in ${shapeText(type.shape)}. Fold some axes together.`,
       { op },
     );
+  const storage = device.alloc(sizeOf(type.shape) * bytesOf(type.dtype), op);
+  return makeArray(context, device, storage, type.dtype, type.shape);
 }
 
 /** Makes an array on a device from host bytes. */
@@ -309,11 +301,8 @@ export function arrayFromBytes(
   op: string,
 ): NDArray {
   const device = standingFor(context) ?? deviceOf(context, op);
-  const type: TensorType = { shape: asShape(shape), dtype };
-  checkType(op, device, context, type);
-  const storage = device.alloc(sizeOf(shape) * bytesOf(dtype), op);
-  const array = makeArray(context, device, storage, dtype, type.shape);
-  device.write(storage, data);
+  const array = newArray(op, device, context, { shape: asShape(shape), dtype });
+  device.write(bodyOf(array, op).storage, data);
   if (slots.trace !== null) slots.trace.constant(array, data);
   return array;
 }

@@ -1,13 +1,14 @@
 // Several arrays in one and one in several: concat, stack, split.
 import { bodyOf, type NDArray } from '../array/ndarray.ts';
-import { ArgumentError, DTypeError, ShapeError } from '../core/errors.ts';
+import { ArgumentError, ShapeError } from '../core/errors.ts';
 import { asShape, normalizeAxis, sameShape, shapeText, stridesOf } from '../core/shape.ts';
 import type { Operand } from '../ir/kernel.ts';
 import { axisArg, booleanArg, checkOptions, integerArg, isOptions, readArgs } from './args.ts';
 import { composed } from './composed.ts';
+import { requireSameDType } from './elementwise.ts';
 import { invoke, invokeAll } from './invoke.ts';
 import { defineOp, type Op, type TensorType } from './op.ts';
-import { stridedSlice } from './slices.ts';
+import { rangeAlong } from './slices.ts';
 import { emitCopy } from './strided.ts';
 import { expandDims, viewAs } from './views.ts';
 
@@ -20,11 +21,7 @@ const concatOp: Op<{ readonly axis: number }> = defineOp<{ readonly axis: number
     const first = x[0] as TensorType;
     let extent = 0;
     x.forEach((t, i) => {
-      if (t.dtype !== first.dtype)
-        throw new DTypeError(
-          `expected arrays of one dtype, received ${first.dtype} and ${t.dtype} (array ${i}). Convert one with astype.`,
-          { op: 'concat' },
-        );
+      requireSameDType('concat', first, t);
       if (t.shape.length !== first.shape.length || t.shape.some((d, k) => k !== axis && d !== first.shape[k]))
         throw new ShapeError(
           `expected shapes equal but along axis ${axis}, received ${shapeText(first.shape)} and ${shapeText(t.shape)} (array ${i}). Reshape one, or join along another axis.`,
@@ -44,17 +41,16 @@ const concatOp: Op<{ readonly axis: number }> = defineOp<{ readonly axis: number
     }
   },
   grad(c) {
-    const sizes = Array.from({ length: c.count }, (_, i) => c.xType(i).shape[c.attrs.axis] as number);
-    const wanted = sizes.flatMap((_, i) => (c.wants(i) ? [i] : []));
-    if (wanted.length > 1) return splitSizes(c.dy(), c.attrs.axis, sizes);
-    // one piece alone
+    const { axis } = c.attrs;
+    const sizes = Array.from({ length: c.count }, (_, i) => c.xType(i).shape[axis] as number);
     const dy = c.dy();
-    const strides = stridesOf(dy.shape);
-    return sizes.map((size, i) => {
-      if (i !== wanted[0]) return null;
-      const before = sizes.slice(0, i).reduce((n, d) => n + d, 0);
-      const shape = dy.shape.map((d, k) => (k === c.attrs.axis ? size : d));
-      return stridedSlice(dy, shape, before * (strides[c.attrs.axis] as number), strides);
+    if (sizes.filter((_, i) => c.wants(i)).length > 1) return splitSizes(dy, axis, sizes);
+    // one piece alone
+    let start = 0;
+    return sizes.map((count, i) => {
+      const piece = { start, count, step: 1 };
+      start += count;
+      return c.wants(i) ? rangeAlong(dy, axis, piece) : null;
     });
   },
 });

@@ -9,15 +9,19 @@ import { invoke } from './invoke.ts';
 type Loss = (pred: NDArray, label: NDArray, ...scalars: number[]) => NDArray;
 type WeightedLoss = (pred: NDArray, label: NDArray, weight: NDArray) => NDArray;
 
-const [p, t, w, s] = [e.input(0), e.input(1), e.input(2), e.scalar(0)];
+// one by one, so that a bundler can drop those that a page does not use
+const p = e.input(0);
+const t = e.input(1);
+const w = e.input(2);
+const s = e.scalar(0);
 
 function loss(name: string, expr: Expr, options: ElementwiseOptions = {}): Loss {
-  const op = elementwiseOp(name, 'loss', 2, expr, { float: true, ...options });
+  const op = elementwiseOp(name, 2, expr, { family: 'loss', float: true, ...options });
   return (pred, label, ...scalars) => invoke(op, [pred, label], { scalars });
 }
 
 function weightedLoss(name: string, expr: Expr, options: ElementwiseOptions = {}): WeightedLoss {
-  const op = elementwiseOp(name, 'loss', 3, expr, { float: true, ...options });
+  const op = elementwiseOp(name, 3, expr, { family: 'loss', float: true, ...options });
   return (pred, label, weight) => invoke(op, [pred, label, weight], { scalars: [] });
 }
 
@@ -104,21 +108,20 @@ export function poissonError(
 
 /** Stands for log 0 where −∞ would give NaN; finite in float32 even when a few of them are added. */
 export const LOG_ZERO = -1e30;
-const [active, stay, one, two, skips, emitted] = [0, 1, 2, 3, 4, 5].map((i) => e.input(i)) as [
-  Expr,
-  Expr,
-  Expr,
-  Expr,
-  Expr,
-  Expr,
-];
+const active = e.input(0);
+const stay = e.input(1);
+const one = e.input(2);
+const two = e.input(3);
+const skips = e.input(4);
+const emitted = e.input(5);
 const jump = e.select(skips, two, LOG_ZERO);
 const most = e.max(e.max(stay, one), jump);
 const reached = e.add(
   most,
   e.log(e.add(e.add(e.exp(e.sub(stay, most)), e.exp(e.sub(one, most))), e.exp(e.sub(jump, most)))),
 );
-const ctcStepOp = elementwiseOp('ctcStep', 'loss', 6, e.select(active, e.add(reached, emitted), stay), {
+const ctcStepOp = elementwiseOp('ctcStep', 6, e.select(active, e.add(reached, emitted), stay), {
+  family: 'loss',
   float: true,
   condition: true,
   derivatives: [

@@ -95,9 +95,9 @@ export function transpose(
   const given =
     typeof axes === 'number'
       ? [axes, ...more]
-      : (readArgs('transpose', [axes ?? undefined], ['axes'])['axes'] as readonly number[] | undefined);
-  if (given === undefined || given.length === 0)
-    return invoke(transposeOp, [x], { axes: Array.from({ length: ndim }, (_, i) => ndim - 1 - i) });
+      : (readArgs('transpose', [axes], ['axes'])['axes'] as readonly number[] | null | undefined);
+  if (given === undefined || given === null || given.length === 0)
+    return invoke(transposeOp, [x], { axes: x.shape.map((_, i) => ndim - 1 - i) });
   if (!Array.isArray(given) || given.length !== ndim)
     throw new ShapeError(
       `expected ${ndim} axes in a new order, received ${describe(given)}. Name each axis once.`,
@@ -117,13 +117,13 @@ export function swapaxes(
   const values = readArgs('swapaxes', [dim1, dim2], ['dim1', 'dim2']);
   const a = axisArg('swapaxes', values, x, 0, 'dim1');
   const b = axisArg('swapaxes', values, x, 0, 'dim2');
-  const axes = Array.from({ length: x.ndim }, (_, i) => (i === a ? b : i === b ? a : i));
+  const axes = x.shape.map((_, i) => (i === a ? b : i === b ? a : i));
   return invoke(transposeOp, [x], { axes });
 }
 
 /** Moves axis `from` to place `to`. */
 export function moveAxis(x: NDArray, from: number, to: number): NDArray {
-  const axes = Array.from({ length: x.ndim }, (_, i) => i);
+  const axes = [...x.shape.keys()];
   axes.splice(to, 0, ...axes.splice(from, 1));
   return axes.every((a, i) => a === i) ? x : invoke(transposeOp, [x], { axes });
 }

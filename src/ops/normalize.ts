@@ -5,9 +5,10 @@ import { ShapeError } from '../core/errors.ts';
 import { describe, shapeText, sizeOf } from '../core/shape.ts';
 import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
-import type { Operand, Stage } from '../ir/kernel.ts';
+import type { Operand, RowKernel, Stage } from '../ir/kernel.ts';
 import { rowKernel } from '../ir/kernel.ts';
 import { axisArg, integerArg, numberArg, readArgs, wordArg } from './args.ts';
+import { rowDims } from './axes.ts';
 import { add, mul, sub } from './binary.ts';
 import { composed } from './composed.ts';
 import { elementwiseOp } from './elementwise.ts';
@@ -19,11 +20,10 @@ import {
   type AxisAttrs,
   alongAxis,
   checkAffine,
-  decomposed,
   FAMILY,
-  fromInput,
+  fused,
   type NormalizeOptions,
-  rowsOf,
+  neverRecorded,
 } from './rows.ts';
 import { rsqrt, square } from './unary.ts';
 import { expandToAxis, reshape } from './views.ts';
@@ -35,14 +35,15 @@ export * from './softmax.ts';
 // --- layer norm and its kin: mean and variance of a row ---
 
 const x = e.input(0);
-const mean = e.div(e.stage(0), e.length);
-const centred = e.sub(x, mean);
-const variance = (sum: Expr): Expr => e.div(sum, e.length);
+const length = e.length;
+const centred = e.sub(x, e.div(e.stage(0), length));
 const moments: readonly Stage[] = [
   { combine: 'sum', load: x },
   { combine: 'sum', load: e.mul(centred, centred) },
 ];
-const normalized = e.mul(centred, e.div(1, e.sqrt(e.add(variance(e.stage(1)), e.scalar(0)))));
+const shifted = e.add(e.div(e.stage(1), length), e.scalar(0));
+const inverse = e.div(1, e.sqrt(shifted));
+const normalized = e.mul(centred, inverse);
 const layerNormKernel = rowKernel(
   'layerNorm',
   3,
@@ -53,23 +54,23 @@ const layerNormKernel = rowKernel(
 const normalizeOp = alongAxis(
   'normalizeMoments',
   rowKernel('normalizeMoments', 1, moments, normalized, true),
-  fromInput(() => normalizeGradOp),
+  fused('x', () => normalizeGradOp, standardizeGradient),
 );
 
-// with g = dy·gamma: (g − mean g − x̂·mean(g·x̂)) / σ
-const inverse = e.div(1, e.sqrt(e.add(variance(e.stage(1)), e.scalar(0))));
-const momentGradient = (g: Expr): { readonly stages: readonly Stage[]; readonly store: Expr } => ({
-  stages: [...moments, { combine: 'sum', load: g }, { combine: 'sum', load: e.mul(g, centred) }],
-  store: e.mul(
-    inverse,
-    e.sub(
-      e.sub(g, e.div(e.stage(2), e.length)),
-      e.mul(centred, e.div(e.stage(3), e.mul(e.length, e.add(variance(e.stage(1)), e.scalar(0))))),
+/** With g = dy·gamma: (g − mean g − x̂·mean(g·x̂)) / σ. */
+function momentGradient(name: string, inputs: number, g: Expr): RowKernel {
+  const [sum, product] = [e.stage(2), e.stage(3)];
+  return rowKernel(
+    name,
+    inputs,
+    [...moments, { combine: 'sum', load: g }, { combine: 'sum', load: e.mul(g, centred) }],
+    e.mul(
+      inverse,
+      e.sub(e.sub(g, e.div(sum, length)), e.mul(centred, e.div(product, e.mul(length, shifted)))),
     ),
-  ),
-});
-const plainGradient = momentGradient(e.input(1));
-const scaledGradient = momentGradient(e.mul(e.input(1), e.input(2)));
+    true,
+  );
+}
 
 /** (x − mean) / √(var + eps) along an axis by other operations, and 1 / √(var + eps). */
 function standardize(x0: NDArray, axis: number, eps: number): readonly [normal: NDArray, inverse: NDArray] {
@@ -80,7 +81,8 @@ function standardize(x0: NDArray, axis: number, eps: number): readonly [normal: 
 }
 
 /** dx of normalising x, from g. */
-function standardizeGradient(x0: NDArray, g: NDArray, { axis, scalars }: AxisAttrs): NDArray {
+function standardizeGradient(x0: NDArray, g: NDArray, { attrs }: { readonly attrs: AxisAttrs }): NDArray {
+  const { axis, scalars } = attrs;
   const options = { keepdims: true };
   const [normal, scale] = standardize(x0, axis, scalars[0] as number);
   const left = sub(g, average(g, axis, options));
@@ -88,38 +90,25 @@ function standardizeGradient(x0: NDArray, g: NDArray, { axis, scalars }: AxisAtt
 }
 
 /** Inputs x and dy. */
-const normalizeGradOp: Op<AxisAttrs> = alongAxis(
+const normalizeGradOp = alongAxis(
   'normalizeMomentsGrad',
-  rowKernel('normalizeMomentsGrad', 2, plainGradient.stages, plainGradient.store, true),
-  decomposed(([x0, dy], attrs) => standardizeGradient(x0 as NDArray, dy as NDArray, attrs)),
+  momentGradient('normalizeMomentsGrad', 2, e.input(1)),
+  neverRecorded,
   'gradient',
 );
 
-const layerNormGradKernel = rowKernel('layerNormGrad', 3, scaledGradient.stages, scaledGradient.store, true);
+const layerNormGradKernel = momentGradient('layerNormGrad', 3, e.mul(e.input(1), e.input(2)));
 /** Inputs x, dy and gamma. */
 const layerNormGradOp: Op<AxisAttrs> = defineOp<AxisAttrs>({
   name: 'layerNormGrad',
   family: 'gradient',
   infer: ([x0]) => [x0 as TensorType],
   run(emit, inputs, y, { axis, scalars }) {
-    const [outer, length, inner] = rowsOf((inputs[0] as Operand).shape, axis);
-    const strides = [length * inner, inner, 1];
-    emit.run(
-      layerNormGradKernel,
-      inputs,
-      y,
-      [outer, length, inner, ...strides, ...strides, 0, 1, 0],
-      scalars,
-    );
+    const dims = rowDims((inputs[0] as Operand).shape, axis, ['whole', 'whole', 'vector']);
+    emit.run(layerNormGradKernel, inputs, y, dims, scalars);
   },
-  ...decomposed(([x0, dy, gamma], attrs) => {
-    const [data, above] = [x0 as NDArray, dy as NDArray];
-    return standardizeGradient(
-      data,
-      mul(above, expandToAxis(gamma as NDArray, attrs.axis, data.ndim)),
-      attrs,
-    );
-  }),
+  // where it would be recorded, `standardizeGradient` takes its place
+  grad: null,
 });
 
 const layerNormOp = defineOp<AxisAttrs>({
@@ -139,24 +128,22 @@ const layerNormOp = defineOp<AxisAttrs>({
     return [input];
   },
   run(emit, inputs, y, { axis, scalars }) {
-    const [outer, length, inner] = rowsOf((inputs[0] as Operand).shape, axis);
-    emit.run(
-      layerNormKernel,
-      inputs,
-      y,
-      [outer, length, inner, length * inner, inner, 1, 0, 1, 0, 0, 1, 0],
-      scalars,
-    );
+    const dims = rowDims((inputs[0] as Operand).shape, axis, ['whole', 'vector', 'vector']);
+    emit.run(layerNormKernel, inputs, y, dims, scalars);
   },
   keeps: { inputs: [0, 1] },
   grad(c) {
     const { f } = c;
     const [data, dy] = [c.x(0), c.dy()];
     const others = data.shape.flatMap((_, i) => (i === c.attrs.axis ? [] : [i]));
+    const byData = (): NDArray =>
+      c.recorded
+        ? standardizeGradient(data, mul(dy, expandToAxis(c.x(1), c.attrs.axis, data.ndim)), c)
+        : invoke(layerNormGradOp, [data, dy, c.x(1)], c.attrs);
     const vector = (whole: NDArray): NDArray =>
       f.reshape(f.sum(whole, others), [data.shape[c.attrs.axis] as number]);
     return [
-      c.wants(0) ? invoke(layerNormGradOp, [data, dy, c.x(1)], c.attrs) : null,
+      c.wants(0) ? byData() : null,
       c.wants(1) ? vector(f.mul(dy, invoke(normalizeOp, [data], c.attrs))) : null,
       c.wants(2) ? vector(dy) : null,
     ];
@@ -175,7 +162,7 @@ export function layerNorm(data: NDArray, gamma: NDArray, beta: NDArray, options?
   });
 }
 
-const affineOp = elementwiseOp('affine', FAMILY, 3, e.add(e.mul(e.input(0), e.input(1)), e.input(2)));
+const affineOp = elementwiseOp('affine', 3, e.add(e.mul(e.input(0), e.input(1)), e.input(2)));
 
 function perChannel(
   op: string,
@@ -258,13 +245,21 @@ const l2Op = alongAxis(
     e.div(x, e.sqrt(e.add(e.stage(0), e.scalar(0)))),
     true,
   ),
-  fromInput(() => l2GradOp),
+  // with n = √(Σx² + eps): (dy − x·Σ(x·dy) / n²) / n
+  fused(
+    'x',
+    () => l2GradOp,
+    (data, dy, { attrs: { axis, scalars } }) => {
+      const scale = rsqrt(add(sum(square(data), axis, { keepdims: true }), scalars[0] as number));
+      const normal = mul(data, scale);
+      return mul(scale, sub(dy, mul(normal, sum(mul(normal, dy), axis, { keepdims: true }))));
+    },
+  ),
 );
 
-// with n = √(Σx² + eps): (dy − x·Σ(x·dy) / n²) / n
 const squares = e.add(e.stage(0), e.scalar(0));
 /** Inputs x and dy. */
-const l2GradOp: Op<AxisAttrs> = alongAxis(
+const l2GradOp = alongAxis(
   'l2NormalizationGrad',
   rowKernel(
     'l2NormalizationGrad',
@@ -276,12 +271,7 @@ const l2GradOp: Op<AxisAttrs> = alongAxis(
     e.div(e.sub(e.input(1), e.mul(x, e.div(e.stage(1), squares))), e.sqrt(squares)),
     true,
   ),
-  decomposed(([x0, dy], { axis, scalars }) => {
-    const [data, above] = [x0 as NDArray, dy as NDArray];
-    const scale = rsqrt(add(sum(square(data), axis, { keepdims: true }), scalars[0] as number));
-    const normal = mul(data, scale);
-    return mul(scale, sub(above, mul(normal, sum(mul(normal, above), axis, { keepdims: true }))));
-  }),
+  neverRecorded,
   'gradient',
 );
 

@@ -52,20 +52,6 @@ export interface GradFunctions {
     options: { readonly transposeA: boolean; readonly transposeB: boolean },
   ): NDArray;
   concat(arrays: readonly NDArray[], axis: number): NDArray;
-  cumsum(x: NDArray, axis: number, exclusive: boolean, reverse: boolean): NDArray;
-  take(x: NDArray, indices: NDArray, axis: number, mode: 'clip' | 'wrap'): NDArray;
-  pick(x: NDArray, indices: NDArray, axis: number, mode: 'clip' | 'wrap', keepdims: boolean): NDArray;
-  takeAlong(x: NDArray, indices: NDArray, axis: number, mode: 'clip' | 'wrap'): NDArray;
-  gatherNd(x: NDArray, indices: NDArray): NDArray;
-  /**
-   * The gradients by `inputs` of what `fn` computes from them by other operations, weighted by `above`: how a fused kernel is differentiated through its
-   * decomposition. Null where a result does not depend on an input.
-   */
-  through(
-    inputs: readonly NDArray[],
-    fn: (inputs: readonly NDArray[]) => readonly NDArray[],
-    above: readonly (NDArray | null)[],
-  ): readonly (NDArray | null)[];
 }
 
 /** What a gradient is made from. What it reads of `x` and `y` must be named in the record's `keeps`. */
@@ -84,6 +70,8 @@ export interface GradContext<A> {
   xType(i: number): TensorType;
   /** Whether the gradient by input i is wanted. */
   wants(i: number): boolean;
+  /** Whether the gradient is recorded, to be differentiated again: then it is made of operations that have gradients themselves, not of a fused kernel. */
+  readonly recorded: boolean;
   /** How many inputs the call had. */
   readonly count: number;
 }
@@ -115,22 +103,22 @@ export interface Op<A> {
     | null;
   /** Writes into its first output, which is an array that existed before. */
   readonly inPlace?: boolean | undefined;
-  /** The gradients by the inputs; or, as text, why there is none: it is zero then, as for comparisons. */
-  readonly grad?: Gradient<A> | string | undefined;
+  /** The gradients by the inputs; none where it is zero everywhere: `null` then, with a comment that says why, for records that users' functions run. */
+  readonly grad?: Gradient<A> | null | undefined;
   /** What `grad` reads; nothing by default. `wants` tells by which inputs a gradient may be asked for. */
   readonly keeps?: Keeps | ((attrs: A, wants: (i: number) => boolean) => Keeps) | undefined;
 }
 
-const registry = new Map<string, Op<never>>();
-
-/** Adds a record to the registry and returns it. */
-export function defineOp<A>(op: Op<A>): Op<A> {
-  if (registry.has(op.name)) throw new Error(`the operation ${op.name} is defined twice`);
-  registry.set(op.name, op as unknown as Op<never>);
-  return op;
+/** What a function of two arrays keeps that is linear in each: the gradient by one reads the other. */
+export function keepOther(_: unknown, wants: (i: number) => boolean): Keeps {
+  return { inputs: [1, 0].filter(wants).map((i) => 1 - i) };
 }
 
-/** All records, by name. */
-export function operations(): ReadonlyMap<string, Op<never>> {
-  return registry;
+/** All records. */
+export const operations: Op<never>[] = [];
+
+/** Adds a record to the list and returns it. */
+export function defineOp<A>(op: Op<A>): Op<A> {
+  operations.push(op as unknown as Op<never>);
+  return op;
 }

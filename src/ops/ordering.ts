@@ -2,17 +2,18 @@
 import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import { checkDType, type DType } from '../core/dtype.ts';
 import { ShapeError } from '../core/errors.ts';
-import { asShape, normalizeAxis, sizeOf } from '../core/shape.ts';
+import { sizeOf } from '../core/shape.ts';
 import type { Operand } from '../ir/kernel.ts';
 import { customKernel } from '../ir/kernel.ts';
 import { axisArg, booleanArg, integerArg, readArgs, wordArg } from './args.ts';
+import { rowsOf } from './axes.ts';
 import { lesser } from './binary.ts';
 import { composed } from './composed.ts';
+import { alongBack } from './indexing.ts';
 import { invoke, invokeAll } from './invoke.ts';
 import { astype, moveAxis } from './moves.ts';
-import type { TensorType } from './op.ts';
+import type { Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
-import { alongBack } from './scatter.ts';
 import { sliceAxis } from './slices.ts';
 import { reshape } from './views.ts';
 
@@ -48,17 +49,17 @@ interface Sorted {
   readonly restore: (y: NDArray) => NDArray;
 }
 
-function sorted(op: string, x: NDArray, axis: unknown, descending: boolean): Sorted {
-  bodyOf(x, op);
-  const flat = axis === null || x.ndim === 0;
-  const at = flat ? 0 : normalizeAxis(axis as number, x.ndim, op);
-  const last = flat ? reshape(x, [-1]) : moveAxis(x, at, x.ndim - 1);
-  const [values, places] = invokeAll(sortOp, [last], { descending, places: 'int32' }) as [NDArray, NDArray];
-  return { values, places, restore: (y) => (flat ? y : moveAxis(y, x.ndim - 1, at)) };
-}
-
-function axisOf(values: Record<string, unknown>, given: unknown, op: string): number | null {
-  return given === null || values['axis'] === null ? null : integerArg(op, values, 'axis', -1);
+/** Sorts as a call asks for: along its axis (the last by default, null: flattened), `ascending` unless it says otherwise. */
+function sorted(op: string, x: NDArray, values: Record<string, unknown>, ascending: boolean): Sorted {
+  const descending = !booleanArg(op, values, 'isAscend', ascending);
+  const flat = values['axis'] === null || bodyOf(x, op).shape.length === 0;
+  const [at, end] = flat ? [0, 0] : [axisArg(op, values, x, -1), x.ndim - 1];
+  const last = flat ? reshape(x, [-1]) : moveAxis(x, at, end);
+  const [sortedValues, places] = invokeAll(sortOp, [last], { descending, places: 'int32' }) as [
+    NDArray,
+    NDArray,
+  ];
+  return { values: sortedValues, places, restore: (y) => moveAxis(y, end, at) };
 }
 
 /** Options of `sort` and `argsort`. */
@@ -74,10 +75,9 @@ export function sort(
   axis?: number | null | SortOptions,
   options?: { readonly isAscend?: boolean | undefined },
 ): NDArray {
-  const values = readArgs('sort', [axis ?? undefined, options], ['axis'], ['isAscend']);
-  const descending = !booleanArg('sort', values, 'isAscend', true);
+  const values = readArgs('sort', [axis, options], ['axis'], ['isAscend']);
   return composed(() => {
-    const result = sorted('sort', x, axisOf(values, axis, 'sort'), descending);
+    const result = sorted('sort', x, values, true);
     return result.restore(result.values);
   });
 }
@@ -88,11 +88,10 @@ export function argsort(
   axis?: number | null | (SortOptions & { readonly dtype?: DType | undefined }),
   options?: { readonly isAscend?: boolean | undefined; readonly dtype?: DType | undefined },
 ): NDArray {
-  const values = readArgs('argsort', [axis ?? undefined, options], ['axis'], ['isAscend', 'dtype']);
-  const descending = !booleanArg('argsort', values, 'isAscend', true);
+  const values = readArgs('argsort', [axis, options], ['axis'], ['isAscend', 'dtype']);
   const dtype = checkDType(values['dtype'] ?? 'float32', 'argsort');
   return composed(() => {
-    const result = sorted('argsort', x, axisOf(values, axis, 'argsort'), descending);
+    const result = sorted('argsort', x, values, true);
     return astype(result.restore(result.places), dtype);
   });
 }
@@ -124,9 +123,8 @@ export function topk<R extends TopkReturn = 'indices'>(
   const count = integerArg('topk', values, 'k', 1, 0);
   const kind = wordArg<TopkReturn>('topk', values, 'retTyp', ['indices', 'value', 'both', 'mask'], 'indices');
   const dtype = checkDType(values['dtype'] ?? 'float32', 'topk');
-  const descending = !booleanArg('topk', values, 'isAscend', false);
   const chosen = composed((): NDArray | [NDArray, NDArray] => {
-    const result = sorted('topk', x, axisOf(values, values['axis'], 'topk'), descending);
+    const result = sorted('topk', x, values, false);
     const last = result.values.ndim - 1;
     const extent = result.values.shape[last] as number;
     if (count > extent)
@@ -157,21 +155,21 @@ export function topk<R extends TopkReturn = 'indices'>(
   return chosen as R extends 'both' ? [NDArray, NDArray] : NDArray;
 }
 
-const cumsumOp = defineOp<{ readonly axis: number; readonly exclusive: boolean; readonly reverse: boolean }>({
+interface CumsumAttrs {
+  readonly axis: number;
+  readonly exclusive: boolean;
+  readonly reverse: boolean;
+}
+
+const cumsumOp: Op<CumsumAttrs> = defineOp<CumsumAttrs>({
   name: 'cumsum',
   family: FAMILY,
   infer: ([x]) => [x as TensorType],
   run(emit, x, y, { axis, exclusive, reverse }) {
-    const { shape } = x[0] as Operand;
-    emit.run(cumsumKernel, x, y, [
-      sizeOf(shape.slice(0, axis)),
-      shape[axis] as number,
-      sizeOf(shape.slice(axis + 1)),
-      exclusive ? 1 : 0,
-      reverse ? 1 : 0,
-    ]);
+    const rows = rowsOf((x[0] as Operand).shape, axis);
+    emit.run(cumsumKernel, x, y, [...rows, exclusive ? 1 : 0, reverse ? 1 : 0]);
   },
-  grad: (c) => [c.f.cumsum(c.dy(), c.attrs.axis, c.attrs.exclusive, !c.attrs.reverse)],
+  grad: (c) => [invoke(cumsumOp, [c.dy()], { ...c.attrs, reverse: !c.attrs.reverse })],
 });
 
 /** Running sums along an axis (without one: of the flattened array); `exclusive` leaves the element itself out, `reverse` runs from the end. */
@@ -187,15 +185,13 @@ export function cumsum(
       },
   options?: { readonly exclusive?: boolean | undefined; readonly reverse?: boolean | undefined },
 ): NDArray {
-  const values = readArgs('cumsum', [axis ?? undefined, options], ['axis'], ['exclusive', 'reverse']);
+  const values = readArgs('cumsum', [axis, options], ['axis'], ['exclusive', 'reverse']);
   bodyOf(x, 'cumsum');
-  const flat = values['axis'] === undefined;
+  const flat = values['axis'] === undefined || values['axis'] === null;
   const attrs = {
     axis: flat ? 0 : axisArg('cumsum', values, x),
     exclusive: booleanArg('cumsum', values, 'exclusive', false),
     reverse: booleanArg('cumsum', values, 'reverse', false),
   };
-  return flat
-    ? composed(() => invoke(cumsumOp, [reshape(x, asShape([-1]))], attrs))
-    : invoke(cumsumOp, [x], attrs);
+  return flat ? composed(() => invoke(cumsumOp, [reshape(x, [-1])], attrs)) : invoke(cumsumOp, [x], attrs);
 }

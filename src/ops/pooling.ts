@@ -3,12 +3,12 @@ import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import { ShapeError } from '../core/errors.ts';
 import { asShape, type Shape, shapeText, sizeOf } from '../core/shape.ts';
 import { e } from '../ir/expr.ts';
-import type { Operand } from '../ir/kernel.ts';
+import type { CustomName, Operand } from '../ir/kernel.ts';
 import { customKernel } from '../ir/kernel.ts';
 import { booleanArg, integerArg, readArgs, wordArg } from './args.ts';
 import { pow } from './binary.ts';
 import { composed } from './composed.ts';
-import { type Extents, spread } from './convolution.ts';
+import { type Extents, spread, three } from './convolution.ts';
 import { elementwiseOp, requireFloat } from './elementwise.ts';
 import { invoke } from './invoke.ts';
 import type { Op, TensorType } from './op.ts';
@@ -20,37 +20,25 @@ import { reshape } from './views.ts';
 /** How a window is folded. `lp`: (Σ xᵖ)^(1/p). */
 export type PoolType = 'max' | 'avg' | 'sum' | 'lp';
 
-interface PoolAttrs {
-  readonly type: Exclude<PoolType, 'lp'>;
+const FAMILY = 'pooling';
+
+/** How the windows lie, checked and for each spatial axis. */
+export interface Windows {
   readonly kernel: readonly number[];
   readonly stride: readonly number[];
   readonly pad: readonly number[];
+  /** Rounds the number of windows up. */
   readonly full: boolean;
   readonly countIncludePad: boolean;
 }
 
-const windows = {
-  max: customKernel('poolMax'),
-  avg: customKernel('poolAvg'),
-  sum: customKernel('poolSum'),
-} as const;
-const spreads = { avg: customKernel('poolAvgGrad'), sum: customKernel('poolSumGrad') } as const;
-const maxGrad = customKernel('poolMaxGrad');
-const maxPick = customKernel('poolMaxPick');
-// y^(1/p), whose gradient is 0 where y is
-const root = elementwiseOp('poolRoot', 'pooling', 1, e.pow(e.input(0), e.scalar(0)), {
-  derivatives: [
-    e.select(e.eq(e.input(0), 0), 0, e.mul(e.scalar(0), e.pow(e.input(0), e.sub(e.scalar(0), 1)))),
-  ],
-});
-
-/** Fewer than three axes have extents 1 (padding 0) in front. */
-function three(values: readonly number[], lead: number): number[] {
-  return [...Array<number>(3 - values.length).fill(lead), ...values];
+/** A gradient's attributes: the pooling's, and the shape that its kernel does not see. */
+interface Shaped extends Windows {
+  readonly shape: Shape;
 }
 
 /** What the kernels of a pooling from (N, C, …) extents `from` to `to` are told. */
-function poolDims(a: PoolAttrs, from: readonly number[], to: readonly number[]): number[] {
+function poolDims(a: Windows, from: readonly number[], to: readonly number[]): number[] {
   return [
     sizeOf(from.slice(0, 2)),
     ...three(from.slice(2), 1),
@@ -62,86 +50,113 @@ function poolDims(a: PoolAttrs, from: readonly number[], to: readonly number[]):
   ];
 }
 
-/** The gradient's attributes: the pooling's, and the shape that its kernel does not see. */
-interface PoolGradAttrs extends PoolAttrs {
-  readonly shape: Shape;
+/** The record that folds windows by a kernel. */
+function poolOp(
+  kernelName: CustomName,
+  gradient: Required<Pick<Op<Windows>, 'grad' | 'keeps'>>,
+): Op<Windows> {
+  const fold = customKernel(kernelName);
+  return defineOp<Windows>({
+    // one name for all kinds: traces show the kernel beside it
+    name: 'pooling',
+    family: FAMILY,
+    infer([x], { kernel, stride, pad, full }) {
+      const { shape, dtype } = x as TensorType;
+      requireFloat('pooling', x as TensorType);
+      const out = shape.slice(2).map((d, i) => {
+        const [k, p] = [kernel[i] as number, pad[i] as number];
+        if (d + 2 * p < k)
+          throw new ShapeError(
+            `expected an input at least as large as the window ${k} along spatial axis ${i}, received ${d}${p === 0 ? '' : ` (padded ${d + 2 * p})`} in ${shapeText(shape)}. Use a smaller poolSize, or pad.`,
+            { op: 'pooling' },
+          );
+        const steps = (d + 2 * p - k) / (stride[i] as number);
+        return (full ? Math.ceil(steps) : Math.floor(steps)) + 1;
+      });
+      return [{ shape: asShape([...shape.slice(0, 2), ...out]), dtype }];
+    },
+    run: (emit, x, y, attrs) =>
+      emit.run(fold, x, y, poolDims(attrs, (x[0] as Operand).shape, (y[0] as Operand).shape)),
+    ...gradient,
+  });
 }
 
-/** dx of an average or a sum, from dy. Linear, and the pooling itself is its own gradient's gradient. */
-const spreadOp: Op<PoolGradAttrs> = defineOp<PoolGradAttrs>({
-  name: 'poolingSpread',
-  family: 'pooling',
-  infer: ([dy], { shape }) => [{ shape, dtype: (dy as TensorType).dtype }],
-  run: (emit, dy, dx, attrs) =>
-    emit.run(
-      spreads[attrs.type === 'avg' ? 'avg' : 'sum'],
-      dy,
-      dx,
-      poolDims(attrs, attrs.shape, (dy[0] as Operand).shape),
-    ),
-  grad: (c) => [invoke(poolingOp, [c.dy()], c.attrs)],
-});
-
-/** dx of a maximum, from x and dy: each window's gradient goes to its first greatest element. */
-const maxGradOp: Op<PoolAttrs> = defineOp<PoolAttrs>({
-  name: 'poolingMaxGrad',
-  family: 'pooling',
-  infer: ([x]) => [x as TensorType],
-  run: (emit, inputs, dx, attrs) =>
-    emit.run(
-      maxGrad,
-      inputs,
-      dx,
-      poolDims(attrs, (inputs[0] as Operand).shape, (inputs[1] as Operand).shape),
-    ),
+const maxOp: Op<Windows> = poolOp('poolMax', {
   keeps: { inputs: [0] },
-  grad: (c) => [
-    null,
-    c.wants(1) ? invoke(maxPickOp, [c.x(0), c.dy()], { ...c.attrs, shape: c.xType(1).shape }) : null,
-  ],
+  grad: (c) => [invoke(maxGradOp, [c.x(0), c.dy()], { ...c.attrs, shape: c.xType(0).shape })],
 });
 
+/** A record over x and an array g of windows or of x's shape that reads where x's windows are greatest; linear in g, so that `back` is its gradient by it. */
+function byGreatest(name: string, kernel: CustomName, back: () => Op<Shaped>): Op<Shaped> {
+  const pick = customKernel(kernel);
+  return defineOp<Shaped>({
+    name,
+    family: FAMILY,
+    infer: ([x], { shape }) => [{ shape, dtype: (x as TensorType).dtype }],
+    run(emit, inputs, y, attrs) {
+      const [x, g, to] = [inputs[0], inputs[1], y[0]] as [Operand, Operand, Operand];
+      emit.run(pick, inputs, y, poolDims(attrs, x.shape, kernel === 'poolMaxGrad' ? g.shape : to.shape));
+    },
+    keeps: { inputs: [0] },
+    grad: (c) => [
+      null,
+      c.wants(1) ? invoke(back(), [c.x(0), c.dy()], { ...c.attrs, shape: c.xType(1).shape }) : null,
+    ],
+  });
+}
+
+/** dx from x and dy: each window's gradient goes to its first greatest element. */
+const maxGradOp: Op<Shaped> = byGreatest('poolingMaxGrad', 'poolMaxGrad', () => maxPickOp);
 /** What stands in an array of x's shape where x's windows are greatest: the gradient of the above by dy. */
-const maxPickOp: Op<PoolGradAttrs> = defineOp<PoolGradAttrs>({
-  name: 'poolingMaxPick',
-  family: 'pooling',
-  infer: ([x], { shape }) => [{ shape, dtype: (x as TensorType).dtype }],
-  run: (emit, inputs, y, attrs) =>
-    emit.run(maxPick, inputs, y, poolDims(attrs, (inputs[0] as Operand).shape, attrs.shape)),
-  keeps: { inputs: [0] },
-  grad: (c) => [null, c.wants(1) ? invoke(maxGradOp, [c.x(0), c.dy()], c.attrs) : null],
-});
+const maxPickOp: Op<Shaped> = byGreatest('poolingMaxPick', 'poolMaxPick', () => maxGradOp);
 
-const poolingOp: Op<PoolAttrs> = defineOp<PoolAttrs>({
-  name: 'pooling',
-  family: 'pooling',
-  infer([x], { kernel, stride, pad, full }) {
-    const data = x as TensorType;
-    requireFloat('pooling', data);
-    const out = data.shape.slice(2).map((d, i) => {
-      const [k, s, p] = [kernel[i] as number, stride[i] as number, pad[i] as number];
-      if (d + 2 * p < k)
-        throw new ShapeError(
-          `expected an input at least as large as the window ${k} along spatial axis ${i}, received ${d}${p === 0 ? '' : ` (padded ${d + 2 * p})`} in ${shapeText(data.shape)}. Use a smaller poolSize, or pad.`,
-          { op: 'pooling' },
-        );
-      if (p >= k)
-        throw new ShapeError(
-          `expected padding below the window ${k} along spatial axis ${i}, received ${p}. Every window must see some input.`,
-          { op: 'pooling' },
-        );
-      const steps = (d + 2 * p - k) / s;
-      return (full ? Math.ceil(steps) : Math.floor(steps)) + 1;
-    });
-    return [{ shape: asShape([data.shape[0], data.shape[1], ...out]), dtype: data.dtype }];
-  },
-  run: (emit, x, y, attrs) =>
-    emit.run(windows[attrs.type], x, y, poolDims(attrs, (x[0] as Operand).shape, (y[0] as Operand).shape)),
-  keeps: ({ type }) => ({ inputs: type === 'max' ? [0] : [] }),
-  grad: (c) => [
-    c.attrs.type === 'max'
-      ? invoke(maxGradOp, [c.x(0), c.dy()], c.attrs)
-      : invoke(spreadOp, [c.dy()], { ...c.attrs, shape: c.xType(0).shape }),
+/** A pooling that is linear: its gradient spreads dy over the windows, and is differentiated by the pooling itself. */
+function linear(kernel: 'poolAvg' | 'poolSum'): Op<Windows> {
+  const spreadKernel = customKernel(`${kernel}Grad`);
+  const op: Op<Windows> = poolOp(kernel, {
+    keeps: {},
+    grad: (c) => [invoke(back, [c.dy()], { ...c.attrs, shape: c.xType(0).shape })],
+  });
+  const back = defineOp<Shaped>({
+    name: 'poolingSpread',
+    family: FAMILY,
+    infer: ([dy], { shape }) => [{ shape, dtype: (dy as TensorType).dtype }],
+    run: (emit, dy, dx, attrs) =>
+      emit.run(spreadKernel, dy, dx, poolDims(attrs, attrs.shape, (dy[0] as Operand).shape)),
+    grad: (c) => [invoke(op, [c.dy()], c.attrs)],
+  });
+  return op;
+}
+
+const avgOp = linear('poolAvg');
+const sumOp = linear('poolSum');
+
+/** Folds windows of (N, C, …) that are smaller than the input and larger than the padding: what layers call. */
+export type WindowPool = (x: NDArray, windows: Windows) => NDArray;
+/** The greatest of each window. */
+export const maxPool: WindowPool = (x, windows) => invoke(maxOp, [x], windows);
+/** The average of each window. */
+export const avgPool: WindowPool = (x, windows) => invoke(avgOp, [x], windows);
+const sumPool: WindowPool = (x, windows) => invoke(sumOp, [x], windows);
+
+/** Folds each plane of (N, C, …) to one element. */
+export function globalPool(x: NDArray, fold: (rows: NDArray, axis: number) => NDArray): NDArray {
+  const { shape } = bodyOf(x, 'pooling');
+  requireFloat('pooling', x);
+  return composed(() => {
+    const folded = fold(reshape(x, [shape[0], shape[1], -1]), 2);
+    return reshape(
+      folded,
+      shape.map((d, i) => (i < 2 ? d : 1)),
+    );
+  });
+}
+
+// y^(1/p), whose gradient is 0 where y is
+const root = elementwiseOp('poolRoot', 1, e.pow(e.input(0), e.scalar(0)), {
+  family: FAMILY,
+  derivatives: [
+    e.select(e.eq(e.input(0), 0), 0, e.mul(e.scalar(0), e.pow(e.input(0), e.sub(e.scalar(0), 1)))),
   ],
 });
 
@@ -183,35 +198,32 @@ export function pooling(x: NDArray, options?: PoolingOptions): NDArray {
       `expected input of shape (N, C, …) with one to three spatial axes, received ${shapeText(shape)}. Reshape it, e.g. with expandDims.`,
       { op },
     );
-  if (booleanArg(op, values, 'globalPool', false)) {
+  const norm = (fold: (powers: NDArray) => NDArray): NDArray => {
     requireFloat(op, x);
-    return composed(() => {
-      const rows = reshape(x, [shape[0], shape[1], -1]);
-      const folded =
-        type === 'max'
-          ? max(rows, 2)
-          : type === 'avg'
-            ? mean(rows, 2)
-            : type === 'sum'
-              ? sum(rows, 2)
-              : invoke(root, [sum(pow(abs(rows), pValue), 2)], { scalars: [1 / pValue] });
-      return reshape(folded, [shape[0], shape[1], ...Array<number>(ndim).fill(1)]);
-    });
-  }
+    return composed(() => invoke(root, [fold(pow(abs(x), pValue))], { scalars: [1 / pValue] }));
+  };
+  if (booleanArg(op, values, 'globalPool', false))
+    return type === 'lp'
+      ? norm((powers) => globalPool(powers, sum))
+      : globalPool(x, type === 'max' ? max : type === 'avg' ? mean : sum);
   if (values['kernel'] === undefined)
     throw new ShapeError('expected kernel, received none. Pass { kernel: 2 }, or globalPool: true.', { op });
-  const attrs: PoolAttrs = {
-    type: type === 'lp' ? 'sum' : type,
-    kernel: spread(op, 'kernel', values['kernel'] as Extents, ndim, 1, 1),
-    stride: spread(op, 'stride', values['stride'] as Extents | undefined, ndim, 1, 1),
-    pad: spread(op, 'pad', values['pad'] as Extents | undefined, ndim, 0, 0),
+  const each = (name: string, least: number): readonly number[] =>
+    spread(op, name, values[name] as Extents | undefined, ndim, least, least);
+  const windows: Windows = {
+    kernel: each('kernel', 1),
+    stride: each('stride', 1),
+    pad: each('pad', 0),
     full: wordArg(op, values, 'poolingConvention', ['valid', 'full'], 'valid') === 'full',
     countIncludePad: booleanArg(op, values, 'countIncludePad', true),
   };
-  if (type !== 'lp') return invoke(poolingOp, [x], attrs);
-  requireFloat(op, x);
-  return composed(() => {
-    const sums = invoke(poolingOp, [pow(abs(x), pValue)], attrs);
-    return invoke(root, [sums], { scalars: [1 / pValue] });
+  windows.pad.forEach((p, i) => {
+    if (p >= (windows.kernel[i] as number))
+      throw new ShapeError(
+        `expected padding below the window ${windows.kernel[i]} along spatial axis ${i}, received ${p}. Every window must see some input.`,
+        { op },
+      );
   });
+  if (type === 'lp') return norm((powers) => sumPool(powers, windows));
+  return (type === 'max' ? maxPool : type === 'avg' ? avgPool : sumPool)(x, windows);
 }

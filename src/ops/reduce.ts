@@ -1,21 +1,19 @@
 // Reductions: what to load, how to combine, how to finish. An array is seen as (outer, length, inner); axes that are not neighbours take one pass each,
 // the innermost first. Whatever is exported here is a function of `nd` and a method of NDArray.
 import { bodyOf, type NDArray } from '../array/ndarray.ts';
-import type { DType } from '../core/dtype.ts';
 import { ArgumentError } from '../core/errors.ts';
-import { normalizeAxes } from '../core/shape.ts';
+import { describe, normalizeAxes, sizeOf } from '../core/shape.ts';
+import { inputsOf, renumber } from '../ir/differentiate.ts';
 import type { Expr } from '../ir/expr.ts';
 import { e } from '../ir/expr.ts';
 import type { Combine, Operand, RowKernel } from '../ir/kernel.ts';
 import { rowKernel } from '../ir/kernel.ts';
-import { axisArg, booleanArg, integerArg, readArgs } from './args.ts';
+import { axisArg, booleanArg, readArgs } from './args.ts';
 import { reducedShape, reduceGroups } from './axes.ts';
-import { composed } from './composed.ts';
 import { elementwiseOp, requireFloat } from './elementwise.ts';
 import { invoke } from './invoke.ts';
-import type { Emitter, GradFunctions, Op, TensorType } from './op.ts';
+import type { GradFunctions, Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
-import { reshape } from './views.ts';
 
 /** An axis, several, or all of them. */
 export type Axis = number | readonly number[] | null;
@@ -39,8 +37,10 @@ interface ReduceAttrs {
 
 const FAMILY = 'reduce';
 
+/** dx by operations; dy has the reduced axes with extent 1. */
+type GradientOfX = (f: GradFunctions, x: NDArray, dy: NDArray, axes: readonly number[]) => NDArray;
+
 interface Recipe {
-  readonly combine: Combine;
   /** Of the element. */
   readonly load?: ((x: Expr) => Expr) | undefined;
   /** Of the folded value and the number of elements. */
@@ -48,148 +48,90 @@ interface Recipe {
   readonly float?: boolean | undefined;
   /** The name errors give, where it is not the operation's. */
   readonly callee?: string | undefined;
-  readonly gradient: ReduceGradient;
+  /** Gives places, float32, along one axis or over all elements. */
+  readonly places?: boolean | undefined;
+  /** dx as one expression over `x0`, `y0` and `dy0`, scalar 0 being the number of elements; what does not read x is the same for all that were folded. None of places. */
+  readonly gradient?: Expr | GradientOfX | undefined;
 }
 
-/** dx from dy, both seen with the reduced axes of extent 1. */
-interface ReduceGradient {
-  /** Whether it reads x, and y. */
-  readonly reads: readonly ('x' | 'y')[];
-  dx(of: ReduceContext): NDArray;
-}
-
-interface ReduceContext {
-  readonly f: GradFunctions;
-  readonly x: () => NDArray;
-  readonly y: () => NDArray;
-  readonly dy: NDArray;
-  readonly shape: readonly number[];
-  readonly axes: readonly number[];
-  /** How many elements each sum has. */
-  readonly count: number;
-}
-
-/** dx as one expression over x, y and dy in this order, as far as read. */
-function fusedGradient(name: string, reads: ReduceGradient['reads'], expr: Expr): ReduceGradient {
-  const op = elementwiseOp(`${name}Grad`, 'gradient', reads.length + 1, expr);
-  return {
-    reads,
-    dx: (of) => invoke(op, [...reads.map((r) => of[r]()), of.dy], { scalars: [] }),
-  };
-}
-
-/** What reads nothing: each element gets dy, times a factor. */
-function spreadGradient(factor: (count: number) => number): ReduceGradient {
-  return {
-    reads: [],
-    dx({ f, dy, shape, count }) {
-      const scale = factor(count);
-      return f.broadcastTo(scale === 1 ? dy : f.mul(dy, scale), shape);
-    },
-  };
-}
-
-const [e0, e1, e2] = [e.input(0), e.input(1), e.input(2)];
-
-/** Each of equal extremes gets dy, as in MXNet. */
-function extremeGradient(name: string): ReduceGradient {
-  return fusedGradient(name, ['x', 'y'], e.select(e.eq(e0, e1), e2, 0));
-}
-
-/** The product of the others: with one 0 only its own element has one, with more none. `clean` is what x counts as. */
-function productGradient(
-  clean: (f: GradFunctions, x: NDArray) => { readonly x: NDArray; readonly mask: NDArray | null },
-): ReduceGradient {
-  return {
-    reads: ['x'],
-    dx({ f, x, dy, axes }) {
-      const { x: values, mask } = clean(f, x());
-      const zeros = f.equal(values, 0);
-      const filled = f.add(values, zeros);
-      const others = f.div(f.prod(filled, axes), filled);
-      const whole = f.mul(f.mul(dy, others), f.equal(f.sum(zeros, axes), zeros));
-      return mask === null ? whole : f.mul(whole, mask);
-    },
-  };
-}
-
-function emitReduction(
-  emit: Emitter,
-  kernels: readonly [RowKernel, RowKernel, RowKernel, RowKernel],
-  x: Operand,
-  y: Operand,
-  axes: readonly number[],
-): void {
-  const [whole, first, middle, last] = kernels;
-  const groups = reduceGroups(x.shape, axes);
-  const count = groups.reduce((n, g) => n * g[1], 1);
-  let from = x;
-  groups.forEach(([outer, length, inner], i) => {
-    const isLast = i === groups.length - 1;
-    const to = isLast ? y : emit.temporary([outer, inner], x.dtype);
-    const kernel = groups.length === 1 ? whole : i === 0 ? first : isLast ? last : middle;
-    emit.run(kernel, [from], [to], [outer, length, inner, length * inner, inner, 1], [count]);
-    from = to;
-  });
-}
+const x0 = e.input(0);
+const y0 = e.input(1);
+const dy0 = e.input(2);
+const count0 = e.scalar(0);
 
 function reduction(
   name: string,
-  { combine, load = (x) => x, finish = (x) => x, float = false, callee = name, gradient }: Recipe,
+  combine: Combine,
+  { load = (x) => x, finish = (x) => x, float, callee = name, places, gradient }: Recipe,
 ): Reduction {
-  const [x, folded, count] = [e.input(0), e.stage(0), e.scalar(0)];
-  const kernels = [
-    rowKernel(name, 1, [{ combine, load: load(x) }], finish(folded, count), false),
-    rowKernel(name, 1, [{ combine, load: load(x) }], folded, false),
-    rowKernel(name, 1, [{ combine, load: x }], folded, false),
-    rowKernel(name, 1, [{ combine, load: x }], finish(folded, count), false),
-  ] as const;
+  // a pass for each run of neighbouring axes: the first loads, the last finishes
+  const pass = (first: boolean, last: boolean): RowKernel => {
+    const stage = { combine, load: first ? load(x0) : x0 };
+    return rowKernel(name, 1, [stage], last ? finish(e.stage(0), count0) : e.stage(0), false);
+  };
+  const kernels = [pass(false, false), pass(false, true), pass(true, false), pass(true, true)];
+  const derived = typeof gradient === 'object' ? gradient : x0;
+  const reads = inputsOf(derived);
+  const fused =
+    derived === x0 || derived === dy0
+      ? null
+      : elementwiseOp(`${name}Grad`, reads.length, renumber(derived, reads), { family: 'gradient' });
   const op: Op<ReduceAttrs> = defineOp<ReduceAttrs>({
     name,
     callee,
     family: FAMILY,
     infer([input], { axes, keepdims }) {
       const { shape, dtype } = input as TensorType;
-      if (float) requireFloat(callee, input as TensorType);
+      if (float === true) requireFloat(callee, input as TensorType);
       return [
         {
           shape: reducedShape(shape, axes, keepdims),
-          dtype: dtype === 'bool' && combine === 'sum' ? 'int32' : dtype,
+          dtype: places === true ? 'float32' : dtype === 'bool' && combine === 'sum' ? 'int32' : dtype,
         },
       ];
     },
-    run: (emit, [from], [to], { axes }) => emitReduction(emit, kernels, from as Operand, to as Operand, axes),
-    keeps: {
-      inputs: gradient.reads.includes('x') ? [0] : [],
-      outputs: gradient.reads.includes('y') ? [0] : [],
+    run(emit, [input], [y], { axes }) {
+      let x = input as Operand;
+      const groups = reduceGroups(x.shape, axes);
+      const count = groups.reduce((n, g) => n * g[1], 1);
+      groups.forEach(([outer, length, inner], i) => {
+        const last = i === groups.length - 1;
+        const to = last ? (y as Operand) : emit.temporary([outer, inner], x.dtype);
+        const kernel = kernels[(i === 0 ? 2 : 0) + (last ? 1 : 0)] as RowKernel;
+        emit.run(kernel, [x], [to], [outer, length, inner, length * inner, inner, 1], [count]);
+        x = to;
+      });
     },
-    grad(c) {
-      const { f } = c;
-      const { shape } = c.xType(0);
-      const { axes } = c.attrs;
-      const kept = reducedShape(shape, axes, true);
-      const context: ReduceContext = {
-        f,
-        x: () => c.x(0),
-        y: () => f.reshape(c.y(), kept),
-        dy: f.reshape(c.dy(), kept),
-        shape,
-        axes,
-        count: axes.reduce((n, a) => n * (shape[a] as number), 1),
-      };
-      return [gradient.dx(context)];
-    },
+    keeps: { inputs: reads.filter((i) => i === 0), outputs: reads.includes(1) ? [0] : [] },
+    // a place jumps and is flat in between
+    grad:
+      gradient === undefined
+        ? null
+        : (c) => {
+            const { f } = c;
+            const { axes } = c.attrs;
+            const { shape } = c.xType(0);
+            const kept = reducedShape(shape, axes, true);
+            const dy = f.reshape(c.dy(), kept);
+            if (typeof gradient === 'function') return [gradient(f, c.x(0), dy, axes)];
+            const sources = reads.map((i) => (i === 0 ? c.x(0) : i === 1 ? f.reshape(c.y(), kept) : dy));
+            const scalars = [sizeOf(shape) / sizeOf(kept)];
+            return [f.broadcastTo(fused === null ? dy : invoke(fused, sources, { scalars }), shape)];
+          },
   });
+  const named = places === true ? ['keepdims'] : ['keepdims', 'exclude'];
   return (array, axis, options) => {
-    const values = readArgs(callee, [axis ?? undefined, options], ['axis'], ['keepdims', 'exclude']);
+    const values = readArgs(callee, [axis, options], ['axis'], named);
+    const exclude = booleanArg(callee, values, 'exclude', false);
     const { shape } = bodyOf(array, callee);
-    const axes = normalizeAxes(
-      values['axis'] as Axis | undefined,
-      shape.length,
-      callee,
-      booleanArg(callee, values, 'exclude', false),
-    );
-    return invoke(op, [array], { axes, keepdims: booleanArg(callee, values, 'keepdims', false) });
+    const given = values['axis'] as Axis | undefined;
+    return invoke(op, [array], {
+      axes:
+        places === true && given !== undefined && given !== null
+          ? [axisArg(callee, values, array)]
+          : normalizeAxes(given, shape.length, callee, exclude),
+      keepdims: booleanArg(callee, values, 'keepdims', false),
+    });
   };
 }
 
@@ -199,56 +141,61 @@ function reduction(
  * nd.array([[1, 2], [3, 4]]).sum(0);                 // [4, 6]
  * nd.array([[1, 2], [3, 4]]).sum(1, { keepdims: true }); // [[3], [7]]
  */
-export const sum: Reduction = reduction('sum', { combine: 'sum', gradient: spreadGradient(() => 1) });
+export const sum: Reduction = reduction('sum', 'sum', { gradient: dy0 });
 /** The sum along axes; the same as `sum`. */
 export const sumAxis: Reduction = sum;
 /** The mean along axes. Integers give integers, cut towards zero, as MXNet does. */
-export const mean: Reduction = reduction('mean', {
-  combine: 'sum',
-  finish: (s, n) => e.div(s, n),
-  gradient: spreadGradient((n) => 1 / n),
-});
+export const mean: Reduction = reduction('mean', 'sum', { finish: e.div, gradient: e.div(dy0, count0) });
+
+/** The product of the others: with one 0 only its own element has one, with more none. */
+const productOfOthers: GradientOfX = (f, x, dy, axes) => {
+  const zeros = f.equal(x, 0);
+  const filled = f.add(x, zeros);
+  const others = f.div(f.prod(filled, axes), filled);
+  return f.mul(f.mul(dy, others), f.equal(f.sum(zeros, axes), zeros));
+};
 /** The product along axes. */
-export const prod: Reduction = reduction('prod', {
-  combine: 'prod',
-  gradient: productGradient((_, x) => ({ x, mask: null })),
-});
+export const prod: Reduction = reduction('prod', 'prod', { gradient: productOfOthers });
+
+/** Each of equal extremes gets dy, as in MXNet. */
+const extreme = e.select(e.eq(x0, y0), dy0, 0);
 /** The greatest along axes; NaN if there is one. */
-export const max: Reduction = reduction('max', { combine: 'max', gradient: extremeGradient('max') });
+export const max: Reduction = reduction('max', 'max', { gradient: extreme });
 /** The least along axes; NaN if there is one. */
-export const min: Reduction = reduction('min', { combine: 'min', gradient: extremeGradient('min') });
+export const min: Reduction = reduction('min', 'min', { gradient: extreme });
+
+const unlessNaN =
+  (value: number) =>
+  (x: Expr): Expr =>
+    e.select(e.isnan(x), value, x);
 /** The sum along axes with NaN as 0. */
-export const nansum: Reduction = reduction('nansum', {
-  combine: 'sum',
-  load: (x) => e.select(e.isnan(x), 0, x),
+export const nansum: Reduction = reduction('nansum', 'sum', {
+  load: unlessNaN(0),
   float: true,
-  gradient: fusedGradient('nansum', ['x'], e.select(e.isnan(e0), 0, e1)),
+  gradient: e.select(e.isnan(x0), 0, dy0),
 });
-const nanAsOne = elementwiseOp('nanAsOne', FAMILY, 1, e.select(e.isnan(e0), 1, e0));
-
+const nanAsOne = elementwiseOp('nanAsOne', 1, unlessNaN(1)(x0));
 /** The product along axes with NaN as 1. */
-export const nanprod: Reduction = reduction('nanprod', {
-  combine: 'prod',
-  load: (x) => e.select(e.isnan(x), 1, x),
+export const nanprod: Reduction = reduction('nanprod', 'prod', {
+  load: unlessNaN(1),
   float: true,
-  gradient: productGradient((f, x) => ({ x: invoke(nanAsOne, [x], { scalars: [] }), mask: f.equal(x, x) })),
+  gradient: (f, x, dy, axes) =>
+    f.mul(productOfOthers(f, invoke(nanAsOne, [x], { scalars: [] }), dy, axes), f.equal(x, x)),
 });
 
-const norm1 = reduction('norm1', {
+const norm1 = reduction('norm1', 'sum', {
   callee: 'norm',
-  combine: 'sum',
-  load: (x) => e.abs(x),
+  load: e.abs,
   float: true,
-  gradient: fusedGradient('norm1', ['x'], e.mul(e.sign(e0), e1)),
+  gradient: e.mul(e.sign(x0), dy0),
 });
-const norm2 = reduction('norm2', {
+const norm2 = reduction('norm2', 'sum', {
   callee: 'norm',
-  combine: 'sum',
   load: (x) => e.mul(x, x),
-  finish: (s) => e.sqrt(s),
+  finish: e.sqrt,
   float: true,
   // 0 where the norm is
-  gradient: fusedGradient('norm2', ['x', 'y'], e.select(e.eq(e1, 0), 0, e.div(e.mul(e2, e0), e1))),
+  gradient: e.select(e.eq(y0, 0), 0, e.div(e.mul(dy0, x0), y0)),
 });
 
 /** Options of `norm`. */
@@ -266,16 +213,14 @@ export interface NormOptions {
  * `norm(axis)` or `norm({ ord, axis })`.
  */
 export function norm(x: NDArray, axis?: Axis | NormOptions, options?: NormOptions): NDArray {
-  const values = readArgs('norm', [axis ?? undefined, options], ['axis'], ['ord', 'keepdims', 'exclude']);
-  const ord = integerArg('norm', values, 'ord', 2);
+  const values = readArgs('norm', [axis, options], ['axis'], ['ord', 'keepdims', 'exclude']);
+  const { ord = 2, ...rest } = values;
   if (ord !== 1 && ord !== 2)
-    throw new ArgumentError(`expected ord 1 or 2, received ${ord}. Use nd.power and nd.sum for others.`, {
-      op: 'norm',
-    });
-  return (ord === 1 ? norm1 : norm2)(x, (values['axis'] as Axis | undefined) ?? null, {
-    keepdims: booleanArg('norm', values, 'keepdims', false),
-    exclude: booleanArg('norm', values, 'exclude', false),
-  });
+    throw new ArgumentError(
+      `expected ord 1 or 2, received ${describe(ord)}. Use nd.power and nd.sum for others.`,
+      { op: 'norm' },
+    );
+  return (ord === 1 ? norm1 : norm2)(x, rest);
 }
 
 // --- where the extreme is ---
@@ -286,49 +231,12 @@ export interface ArgOptions {
   readonly keepdims?: boolean | undefined;
 }
 
-interface ArgAttrs {
-  readonly axis: number;
-  readonly keepdims: boolean;
-}
-
-function argReduction(
-  name: 'argmax' | 'argmin',
-): (x: NDArray, axis?: number | null | ArgOptions, options?: ArgOptions) => NDArray {
-  const kernel = rowKernel(name, 1, [{ combine: name, load: e.input(0) }], e.stage(0), false);
-  const op = defineOp<ArgAttrs>({
-    name,
-    family: FAMILY,
-    infer([x], { axis, keepdims }) {
-      return [{ shape: reducedShape((x as TensorType).shape, [axis], keepdims), dtype: 'float32' as DType }];
-    },
-    run(emit, x, y, { axis }) {
-      const { shape } = x[0] as Operand;
-      const [outer, length, inner] = reduceGroups(shape, [axis])[0] as [number, number, number];
-      emit.run(kernel, x, y, [outer, length, inner, length * inner, inner, 1]);
-    },
-    grad: 'a place is an integer: it jumps and is flat in between',
-  });
-  return (x, axis, options) => {
-    const values = readArgs(name, [axis ?? undefined, options], ['axis'], ['keepdims']);
-    const keepdims = booleanArg(name, values, 'keepdims', false);
-    const { shape } = bodyOf(x, name);
-    if (values['axis'] === undefined || values['axis'] === null) {
-      // over all elements, in row-major order
-      return composed(() => {
-        const place = invoke(op, [reshape(x, [1, -1])], { axis: 1, keepdims: false });
-        return reshape(place, keepdims ? shape.map(() => 1) : [1]);
-      });
-    }
-    return invoke(op, [x], { axis: axisArg(name, values, x), keepdims });
-  };
-}
+type ArgReduction = (x: NDArray, axis?: number | null | ArgOptions, options?: ArgOptions) => NDArray;
 
 /** The place of the greatest along an axis (the first of equals), or in the flattened array, as float32. */
-export const argmax: (x: NDArray, axis?: number | null | ArgOptions, options?: ArgOptions) => NDArray =
-  argReduction('argmax');
+export const argmax: ArgReduction = reduction('argmax', 'argmax', { places: true });
 /** The place of the least along an axis (the first of equals), or in the flattened array, as float32. */
-export const argmin: (x: NDArray, axis?: number | null | ArgOptions, options?: ArgOptions) => NDArray =
-  argReduction('argmin');
+export const argmin: ArgReduction = reduction('argmin', 'argmin', { places: true });
 
 /** `argmax` along axis 1. */
 export function argmaxChannel(x: NDArray): NDArray {

@@ -23,37 +23,26 @@ export function tile(
   const ndim = Math.max(list.length, shape.length);
   const times = [...Array<number>(ndim - list.length).fill(1), ...list];
   const extents = [...Array<number>(ndim - shape.length).fill(1), ...shape];
-  // one pass copies (r, d) for at most four axes, so that eight suffice; axes that do not repeat belong to the one before, repeats of extent 1 to the next
-  let groups: (readonly [times: number, extent: number])[] = [];
-  const push = (t: number, d: number): void => {
-    const last = groups[groups.length - 1];
-    if (last !== undefined && t === 1) groups[groups.length - 1] = [last[0], last[1] * d];
-    else if (last !== undefined && last[1] === 1) groups[groups.length - 1] = [last[0] * t, d];
-    else groups.push([t, d]);
-  };
-  extents.forEach((d, i) => {
-    push(times[i] as number, d);
+  const tiled = extents.map((d, i) => d * (times[i] as number));
+  return composed(() => {
+    let result = x;
+    // three axes a pass, the innermost first: with what stands before and behind them, eight axes suffice
+    for (let end = ndim; end > 0; end -= 3) {
+      const begin = Math.max(0, end - 3);
+      const axes = extents.slice(begin, end);
+      const own = [sizeOf(extents.slice(0, begin)), ...axes, sizeOf(tiled.slice(end))];
+      const strides = stridesOf(own);
+      const spread = <T>(values: readonly T[], each: (i: number) => T): T[] =>
+        values.flatMap((v, i) => (i === 0 || i === own.length - 1 ? [v] : [each(begin + i - 1), v]));
+      result = stridedSlice(
+        result,
+        spread(own, (i) => times[i] as number),
+        0,
+        spread(strides, () => 0),
+      );
+    }
+    return viewAs(result, tiled);
   });
-  let result = x;
-  do {
-    // the innermost first: what stands before them is one axis that does not repeat yet
-    const inner = groups.slice(-3);
-    const rest = groups.slice(0, -3);
-    const shape = [rest.reduce((n, [, d]) => n * d, 1), ...inner.flat()];
-    const strides = stridesOf([shape[0] as number, ...inner.map(([, d]) => d)]);
-    const steps = inner.flatMap((_, i) => [0, strides[i + 1] as number]);
-    const next = stridedSlice(result, shape, 0, [strides[0] as number, ...steps]);
-    if (result !== x) result.dispose();
-    result = next;
-    groups = rest;
-    push(1, sizeOf(inner.flat()));
-  } while (groups.length > 1 || groups.some(([t]) => t !== 1));
-  const tiled = viewAs(
-    result,
-    extents.map((d, i) => d * (times[i] as number)),
-  );
-  if (result !== x) result.dispose();
-  return tiled;
 }
 
 /** Repeats each element `repeats` times along an axis; without one, of the flattened array. @example nd.array([1, 2]).repeat(2) // [1, 1, 2, 2] */

@@ -1,19 +1,15 @@
 // What the operations that normalise along an axis share: their view of an array as rows, a record of one row kernel, and the checks of their vectors.
 import type { NDArray } from '../array/ndarray.ts';
 import { ShapeError } from '../core/errors.ts';
-import { shapeText, sizeOf } from '../core/shape.ts';
+import { shapeText } from '../core/shape.ts';
 import type { Operand, RowKernel } from '../ir/kernel.ts';
+import { type RowInput, rowDims } from './axes.ts';
 import { requireFloat, requireSameDType } from './elementwise.ts';
 import { invoke } from './invoke.ts';
-import type { Op, TensorType } from './op.ts';
+import type { GradContext, Op, TensorType } from './op.ts';
 import { defineOp } from './op.ts';
 
 export const FAMILY = 'normalize';
-
-/** [outer, length, inner] of one axis. */
-export function rowsOf(shape: readonly number[], axis: number): readonly [number, number, number] {
-  return [sizeOf(shape.slice(0, axis)), shape[axis] as number, sizeOf(shape.slice(axis + 1))];
-}
 
 /** Options of the norms. */
 export interface NormalizeOptions {
@@ -27,14 +23,17 @@ export interface AxisAttrs {
   readonly scalars: readonly number[];
 }
 
+type RowGradient = Pick<Op<AxisAttrs>, 'grad' | 'keeps'>;
+
 /** A record of one row kernel over arrays of one shape. `atOne`: a kernel without scalars for where the only one is 1, as a temperature mostly is. */
 export function alongAxis(
   name: string,
   kernel: RowKernel,
-  gradient: Pick<Op<AxisAttrs>, 'grad' | 'keeps'>,
+  gradient: RowGradient,
   family = FAMILY,
   atOne: RowKernel | null = null,
 ): Op<AxisAttrs> {
+  const whole = Array<RowInput>(kernel.inputs).fill('whole');
   return defineOp<AxisAttrs>({
     name,
     family,
@@ -43,9 +42,7 @@ export function alongAxis(
       return [x as TensorType];
     },
     run(emit, x, y, { axis, scalars }) {
-      const [outer, length, inner] = rowsOf((x[0] as Operand).shape, axis);
-      const strides = x.flatMap(() => [length * inner, inner, 1]);
-      const dims = [outer, length, inner, ...strides];
+      const dims = rowDims((x[0] as Operand).shape, axis, whole);
       if (atOne !== null && scalars[0] === 1) emit.run(atOne, x, y, dims);
       else emit.run(kernel, x, y, dims, scalars);
     },
@@ -53,28 +50,21 @@ export function alongAxis(
   });
 }
 
-/** dx as one fused record over x and dy. */
-export const fromInput = (op: () => Op<AxisAttrs>): Pick<Op<AxisAttrs>, 'grad' | 'keeps'> => ({
-  keeps: { inputs: [0] },
-  grad: (c) => [invoke(op(), [c.x(0), c.dy()], c.attrs)],
-});
+type MadeOf = (of: NDArray, dy: NDArray, c: GradContext<AxisAttrs>) => NDArray;
 
-/** dx as one fused record over y and dy. */
-export const fromOutput = (op: () => Op<AxisAttrs>): Pick<Op<AxisAttrs>, 'grad' | 'keeps'> => ({
-  keeps: { outputs: [0] },
-  grad: (c) => [invoke(op(), [c.y(), c.dy()], c.attrs)],
-});
+/** dx as one fused record over x (or y) and dy; of other operations where it is recorded. */
+export function fused(from: 'x' | 'y', op: () => Op<AxisAttrs>, decomposed: MadeOf): RowGradient {
+  return {
+    keeps: from === 'x' ? { inputs: [0] } : { outputs: [0] },
+    grad(c) {
+      const [of, dy] = [c[from](0), c.dy()];
+      return [c.recorded ? decomposed(of, dy, c) : invoke(op(), [of, dy], c.attrs)];
+    },
+  };
+}
 
-/** The gradient of a fused record through the operations it is made of. */
-export const decomposed = (
-  fn: (inputs: readonly NDArray[], attrs: AxisAttrs) => NDArray,
-): Pick<Op<AxisAttrs>, 'grad' | 'keeps'> => ({
-  keeps: { inputs: [0, 1, 2] },
-  grad(c) {
-    const inputs = Array.from({ length: c.count }, (_, i) => c.x(i));
-    return c.f.through(inputs, (x) => [fn(x, c.attrs)], [c.dy()]);
-  },
-});
+/** Of fused gradients: where they are recorded, other operations take their place. */
+export const neverRecorded: RowGradient = { grad: null };
 
 /** Refuses data that are not floats, and vectors that are not (extent). */
 export function checkAffine(

@@ -12,15 +12,13 @@ import {
   sizeOf,
   stridesOf,
 } from '../core/shape.ts';
-import { e } from '../ir/expr.ts';
-import { elementwiseKernel, type Operand } from '../ir/kernel.ts';
+import type { Operand } from '../ir/kernel.ts';
 import { axisArg, checkOptions, readArgs } from './args.ts';
 import { invoke, invokeInto } from './invoke.ts';
 import { defineOp, type Op, type TensorType } from './op.ts';
-import { emitCopy, identity } from './strided.ts';
+import { emitCopy, fill, identity } from './strided.ts';
 
 const FAMILY = 'slices';
-const zero = elementwiseKernel('zero', 0, e.constant(0), -1);
 
 interface SliceAttrs {
   readonly shape: Shape;
@@ -28,14 +26,21 @@ interface SliceAttrs {
   readonly strides: readonly number[];
 }
 
-/** Puts a piece back where it was sliced from, zeros around it. No element was taken twice. */
-const sliceBack: Op<SliceAttrs & { readonly from: Shape }> = defineOp<SliceAttrs & { readonly from: Shape }>({
-  name: 'sliceGrad',
-  family: 'gradient',
+interface PlaceAttrs extends SliceAttrs {
+  /** The result's shape. */
+  readonly from: Shape;
+  /** What stands where nothing is put. */
+  readonly value: number;
+}
+
+/** Puts an array where a slice of a larger one would read it, no element twice: padding, and the gradient of slicing. */
+const placeOp: Op<PlaceAttrs> = defineOp<PlaceAttrs>({
+  name: 'place',
+  family: FAMILY,
   infer: (dy, { from }) => [{ shape: from, dtype: (dy[0] as TensorType).dtype }],
-  run(emit, [dy], [dx], { shape, offset, strides }) {
+  run(emit, [dy], [dx], { shape, offset, strides, value }) {
     const to = dx as Operand;
-    if (sizeOf(shape) !== sizeOf(to.shape)) emit.run(zero, [], [to]);
+    if (sizeOf(shape) !== sizeOf(to.shape)) emit.run(fill, [], [to], undefined, [value]);
     // what is written goes forward: an axis that was read backwards is read backwards again
     const own = stridesOf(shape);
     let [inOffset, outOffset] = [0, offset];
@@ -52,6 +57,12 @@ const sliceBack: Op<SliceAttrs & { readonly from: Shape }> = defineOp<SliceAttrs
   grad: (c) => [invoke(sliceOp, [c.dy()], c.attrs)],
 });
 
+/** An array in one of another shape, from an offset on, among elements of one value. */
+export function place(x: NDArray, from: readonly number[], offset: number, value: number): NDArray {
+  const { shape } = x;
+  return invoke(placeOp, [x], { shape, offset, strides: stridesOf(from), from: asShape(from), value });
+}
+
 const sliceOp: Op<SliceAttrs> = defineOp<SliceAttrs>({
   name: 'slice',
   family: FAMILY,
@@ -67,9 +78,8 @@ const sliceOp: Op<SliceAttrs> = defineOp<SliceAttrs>({
     const own = stridesOf(dy.shape);
     const whole =
       sizeOf(dy.shape) === sizeOf(from) && dy.shape.every((d, i) => d === 1 || strides[i] === own[i]);
-    return [
-      whole ? c.f.reshape(dy, from) : invoke(sliceBack, [dy], { shape: dy.shape, offset, strides, from }),
-    ];
+    const attrs = { shape: dy.shape, offset, strides, from, value: 0 };
+    return [whole ? c.f.reshape(dy, from) : invoke(placeOp, [dy], attrs)];
   },
 });
 
@@ -110,7 +120,8 @@ const setSliceOp = defineOp<SliceAttrs>({
     );
     emitCopy(emit, source, y[0] as Operand, shape, inStrides, 0, strides, offset);
   },
-  grad: 'it writes in place, which is refused while recording',
+  // it writes in place, which is refused while recording
+  grad: null,
 });
 
 /** Writes a value (broadcast to `shape`) into a regular piece of an array: the inverse of `stridedSlice`. */
@@ -124,27 +135,56 @@ export function setStridedSlice(
   return invokeInto(setSliceOp, x, [value], { shape: asShape(shape), offset, strides });
 }
 
+/** Elements of one axis: from the place `start`, `count` of them, `step` apart. */
+export interface Span {
+  readonly start: number;
+  readonly count: number;
+  readonly step: number;
+}
+
 /** A range along one axis, as Python's slice: `null` means from the start or to the end, negative numbers count from the end. */
 export function resolveRange(
   op: string,
   extent: number,
   begin: number | null | undefined,
   end: number | null | undefined,
-  step: number | null | undefined = 1,
-): { readonly start: number; readonly count: number; readonly step: number } {
+  step?: number | null,
+): Span {
   const by = step ?? 1;
-  for (const v of [begin, end, by])
-    if (v !== null && v !== undefined && !Number.isInteger(v))
-      throw new ShapeError(`expected integers in a range, received ${describe(v)}. Write begin:end:step.`, {
-        op,
-      });
-  if (by === 0)
-    throw new ShapeError('expected a step that is not 0, received 0. Use 1, or −1 to go backwards.', { op });
+  if (by === 0 || !Number.isInteger(by) || !Number.isInteger(begin ?? 0) || !Number.isInteger(end ?? 0))
+    throw new ShapeError(
+      `expected integers in a range and a step that is not 0, received ${[begin, end, by].map(describe).join(':')}. Write begin:end:step; the step −1 goes backwards.`,
+      { op },
+    );
   const [low, high] = by > 0 ? [0, extent] : [-1, extent - 1];
-  const clamp = (v: number): number => Math.min(Math.max(v < 0 ? v + extent : v, low), high);
-  const start = begin === null || begin === undefined ? (by > 0 ? 0 : extent - 1) : clamp(begin);
-  const stop = end === null || end === undefined ? (by > 0 ? extent : -1) : clamp(end);
+  const at = (v: number | null | undefined, whole: number): number =>
+    v === null || v === undefined ? whole : Math.min(Math.max(v < 0 ? v + extent : v, low), high);
+  const start = at(begin, by > 0 ? low : high);
+  const stop = at(end, by > 0 ? high : low);
   return { start, count: Math.max(0, Math.ceil((stop - start) / by)), step: by };
+}
+
+/** Copies out what ranges of the first axes name; an axis without one stays whole. */
+export function ranges(x: NDArray, of: readonly (Span | undefined)[]): NDArray {
+  const shape: number[] = [...x.shape];
+  const strides = stridesOf(shape);
+  let offset = 0;
+  of.forEach((range, i) => {
+    if (range === undefined) return;
+    const stride = strides[i] as number;
+    if (range.count > 0) offset += range.start * stride;
+    shape[i] = range.count;
+    strides[i] = range.step * stride;
+  });
+  return stridedSlice(x, shape, offset, strides);
+}
+
+/** Copies out a range of one axis. */
+export function rangeAlong(x: NDArray, axis: number, range: Span): NDArray {
+  return ranges(
+    x,
+    x.shape.map((_, i) => (i === axis ? range : undefined)),
+  );
 }
 
 type Bound = number | null | undefined;
@@ -167,7 +207,7 @@ export function slice(
   step?: number | readonly Bound[] | { readonly step?: number | readonly Bound[] | undefined },
 ): NDArray {
   const { shape } = bodyOf(x, 'slice');
-  const values = readArgs('slice', [begin, end === null ? [null] : end, step], ['begin', 'end', 'step']);
+  const values = readArgs('slice', [begin, end, step], ['begin', 'end', 'step']);
   const list = (v: unknown): readonly Bound[] =>
     v === undefined ? [] : Array.isArray(v) ? v : [v as number];
   const [begins, ends, steps] = [list(values['begin']), list(values['end']), list(values['step'])];
@@ -177,17 +217,10 @@ export function slice(
       `expected at most ${shape.length} ranges, received ${axes} for shape ${shapeText(shape)}. Give one for each axis.`,
       { op: 'slice' },
     );
-  const own = stridesOf(shape);
-  let offset = 0;
-  const out = [...shape];
-  const strides = [...own];
-  for (let i = 0; i < axes; i++) {
-    const range = resolveRange('slice', shape[i] as number, begins[i], ends[i], steps[i]);
-    offset += range.count > 0 ? range.start * (own[i] as number) : 0;
-    out[i] = range.count;
-    strides[i] = range.step * (own[i] as number);
-  }
-  return stridedSlice(x, out, offset, strides);
+  const named: Span[] = [];
+  for (let i = 0; i < axes; i++)
+    named.push(resolveRange('slice', shape[i] as number, begins[i], ends[i], steps[i]));
+  return ranges(x, named);
 }
 
 /** A range of one axis. Copies. `end` null means to the end. */
@@ -198,21 +231,11 @@ export function sliceAxis(
   end?: number | null,
 ): NDArray {
   const { shape } = bodyOf(x, 'sliceAxis');
-  const values = readArgs('sliceAxis', [axis, begin, end ?? undefined], ['axis', 'begin', 'end']);
+  const values = readArgs('sliceAxis', [axis, begin, end], ['axis', 'begin', 'end']);
   const at = axisArg('sliceAxis', values, x);
-  const range = resolveRange(
-    'sliceAxis',
-    shape[at] as number,
-    (values['begin'] as number | undefined) ?? 0,
-    values['end'] as number | undefined,
-  );
-  const own = stridesOf(shape);
-  return stridedSlice(
-    x,
-    shape.map((d, i) => (i === at ? range.count : d)),
-    range.count > 0 ? range.start * (own[at] as number) : 0,
-    own,
-  );
+  const { begin: from, end: to } = values as { begin?: number; end?: number };
+  const range = resolveRange('sliceAxis', shape[at] as number, from, to);
+  return rangeAlong(x, at, range);
 }
 
 /** As much of x as the other array's shape covers, on all axes or on those named. Copies. */
@@ -225,17 +248,17 @@ export function sliceLike(
   const { shape } = bodyOf(x, 'sliceLike');
   const like = bodyOf(other, 'sliceLike').shape;
   const axes = normalizeAxes(options?.axes, shape.length, 'sliceLike');
-  const out = shape.map((d, i) => {
-    if (!axes.includes(i)) return d;
-    const wanted = like[i];
-    if (wanted === undefined || wanted > d)
+  const named = shape.map((d, i) => {
+    if (!axes.includes(i)) return undefined;
+    const count = like[i];
+    if (count === undefined || count > d)
       throw new ShapeError(
         `expected a shape that fits into ${shapeText(shape)}, received ${shapeText(like)}. Name the axes that fit.`,
         { op: 'sliceLike' },
       );
-    return wanted;
+    return { start: 0, count, step: 1 };
   });
-  return stridedSlice(x, out, 0, stridesOf(shape));
+  return ranges(x, named);
 }
 
 /** Reverses the order along an axis. Copies. */
@@ -249,13 +272,10 @@ export function flip(
     shape.length,
     'flip',
   );
-  const strides = stridesOf(shape);
-  let offset = 0;
-  for (const a of axes) {
-    offset += Math.max(0, (shape[a] as number) - 1) * (strides[a] as number);
-    strides[a] = -(strides[a] as number);
-  }
-  return stridedSlice(x, shape, offset, strides);
+  return ranges(
+    x,
+    shape.map((d, i) => (axes.includes(i) ? { start: d - 1, count: d, step: -1 } : undefined)),
+  );
 }
 
 /** Reverses the order along an axis; the same as `flip`. */

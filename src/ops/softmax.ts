@@ -8,10 +8,11 @@ import { axisArg, numberArg, readArgs } from './args.ts';
 import { composed } from './composed.ts';
 import { invoke } from './invoke.ts';
 import type { Op } from './op.ts';
-import { type AxisAttrs, alongAxis, FAMILY, fromOutput } from './rows.ts';
+import { type AxisAttrs, alongAxis, FAMILY, fused, neverRecorded } from './rows.ts';
 import { neg } from './unary.ts';
 
-const [input, temperature] = [e.input(0), e.scalar(0)];
+const input = e.input(0);
+const temperature = e.scalar(0);
 /** The stages of z = x / temperature, and the exponentials: subtracting the greatest keeps eᶻ finite. */
 function softmaxKernel(name: string, z: Expr, store: (z: Expr, power: Expr) => Expr): RowKernel {
   const power = e.exp(e.sub(z, e.stage(0)));
@@ -23,66 +24,45 @@ function softmaxKernel(name: string, z: Expr, store: (z: Expr, power: Expr) => E
 }
 const share = (_: Expr, power: Expr): Expr => e.div(power, e.stage(1));
 const logShare = (z: Expr): Expr => e.sub(e.sub(z, e.stage(0)), e.log(e.stage(1)));
+// inputs: y, then dy
+const y0 = e.input(0);
+const dy0 = e.input(1);
+
+/** A gradient over y and dy with the sum of `load` along the row as stage 0. */
+function gradOp(name: string, load: Expr, store: Expr): Op<AxisAttrs> {
+  const kernel = (of: Expr): RowKernel => rowKernel(name, 2, [{ combine: 'sum', load }], of, true);
+  return alongAxis(name, kernel(e.div(store, temperature)), neverRecorded, 'gradient', kernel(store));
+}
+
 const softmaxOp = alongAxis(
   'softmax',
   softmaxKernel('softmax', e.div(input, temperature), share),
-  fromOutput(() => softmaxGradOp),
+  // y·(dy − Σ y·dy) / temperature
+  fused(
+    'y',
+    () => softmaxGradOp,
+    (y, dy, { f, attrs }) =>
+      f.div(f.mul(y, f.sub(dy, f.sum(f.mul(y, dy), [attrs.axis]))), attrs.scalars[0] as number),
+  ),
   FAMILY,
   softmaxKernel('softmax', input, share),
 );
+const softmaxGradOp = gradOp('softmaxGrad', e.mul(y0, dy0), e.mul(y0, e.sub(dy0, e.stage(0))));
+
 const logSoftmaxOp = alongAxis(
   'logSoftmax',
   softmaxKernel('logSoftmax', e.div(input, temperature), logShare),
-  fromOutput(() => logSoftmaxGradOp),
+  // (dy − eʸ·Σ dy) / temperature
+  fused(
+    'y',
+    () => logSoftmaxGradOp,
+    (y, dy, { f, attrs }) =>
+      f.div(f.sub(dy, f.mul(f.exp(y), f.sum(dy, [attrs.axis]))), attrs.scalars[0] as number),
+  ),
   FAMILY,
   softmaxKernel('logSoftmax', input, logShare),
 );
-
-// inputs: y, then dy
-const [ySoft, dySoft] = [e.input(0), e.input(1)];
-const alongRow: readonly Stage[] = [{ combine: 'sum', load: e.mul(ySoft, dySoft) }];
-const softmaxGrad = e.mul(ySoft, e.sub(dySoft, e.stage(0)));
-/** y·(dy − Σ y·dy) / temperature: symmetric, so that it is its own gradient by dy. */
-const softmaxGradOp: Op<AxisAttrs> = alongAxis(
-  'softmaxGrad',
-  rowKernel('softmaxGrad', 2, alongRow, e.div(softmaxGrad, temperature), true),
-  {
-    keeps: { inputs: [0, 1] },
-    grad(c) {
-      const { f, attrs } = c;
-      const [y, above, g] = [c.x(0), c.x(1), c.dy()];
-      const along = (a: NDArray, b: NDArray): NDArray => f.sum(f.mul(a, b), [attrs.axis]);
-      const byY = (): NDArray => {
-        const own = f.mul(g, f.sub(above, along(y, above)));
-        return f.div(f.sub(own, f.mul(along(g, y), above)), attrs.scalars[0] as number);
-      };
-      return [c.wants(0) ? byY() : null, c.wants(1) ? invoke(softmaxGradOp, [y, g], attrs) : null];
-    },
-  },
-  'gradient',
-  rowKernel('softmaxGrad', 2, alongRow, softmaxGrad, true),
-);
-const sumOfAbove: readonly Stage[] = [{ combine: 'sum', load: dySoft }];
-const logSoftmaxGrad = e.sub(dySoft, e.mul(e.exp(ySoft), e.stage(0)));
-/** (dy − eʸ·Σ dy) / temperature. */
-const logSoftmaxGradOp: Op<AxisAttrs> = alongAxis(
-  'logSoftmaxGrad',
-  rowKernel('logSoftmaxGrad', 2, sumOfAbove, e.div(logSoftmaxGrad, temperature), true),
-  {
-    keeps: { inputs: [0, 1] },
-    grad(c) {
-      const { f, attrs } = c;
-      const [y, above, g] = [c.x(0), c.x(1), f.div(c.dy(), attrs.scalars[0] as number)];
-      const weighted = f.mul(g, f.exp(y));
-      return [
-        c.wants(0) ? f.neg(f.mul(weighted, f.sum(above, [attrs.axis]))) : null,
-        c.wants(1) ? f.sub(g, f.sum(weighted, [attrs.axis])) : null,
-      ];
-    },
-  },
-  'gradient',
-  rowKernel('logSoftmaxGrad', 2, sumOfAbove, logSoftmaxGrad, true),
-);
+const logSoftmaxGradOp = gradOp('logSoftmaxGrad', dy0, e.sub(dy0, e.mul(e.exp(y0), e.stage(0))));
 
 /** Options of `softmax` and its kin. */
 export interface SoftmaxOptions {

@@ -30,7 +30,8 @@ const detachOp = defineOp<object>({
   family: FAMILY,
   infer: (x) => [x[0] as TensorType],
   run: null,
-  grad: 'it is what cuts gradients off',
+  // it is what cuts gradients off
+  grad: null,
 });
 
 /** The same elements under a shape whose extents are given, none a code; shares memory. */
@@ -88,10 +89,7 @@ export function squeeze(
     | { readonly axis?: number | readonly number[] | null | undefined },
 ): NDArray {
   const { shape } = bodyOf(x, 'squeeze');
-  const given = readArgs('squeeze', [axis ?? undefined], ['axis'])['axis'] as
-    | number
-    | readonly number[]
-    | undefined;
+  const given = readArgs('squeeze', [axis], ['axis'])['axis'] as number | readonly number[] | undefined;
   const axes = new Set(
     given === undefined || given === null
       ? shape.flatMap((d, i) => (d === 1 ? [i] : []))
