@@ -137,7 +137,7 @@ export class NDArray {
   #body: Body | null;
   #freedBy: (() => string) | undefined;
   /** Makes the values again, of an array that is parked. */
-  #remake: (() => NDArray) | undefined;
+  #remake: (() => Body) | undefined;
   /** Autograd's: where this array stands on the tape. */
   #tape: unknown;
 
@@ -190,7 +190,10 @@ export class NDArray {
     makeArray = (context, device, storage, dtype, shape) => {
       const body = new Body(device, storage, dtype, shape);
       const array = new NDArray(internal, context, body);
-      const scope = currentScope();
+      enter(array, body, currentScope());
+      return array;
+    };
+    const enter = (array: NDArray, body: Body, scope: Scope | null): void => {
       if (scope === null) {
         body.setUser(true);
         dropped.register(array, body);
@@ -198,22 +201,18 @@ export class NDArray {
         scope.made.push(array);
         if (!scope.library) body.setUser(true);
       }
-      return array;
     };
     bodyOf = (array, op) => {
       if (!(array instanceof NDArray)) throw notAnArray(array, op);
-      return array.#body ?? wake(array, op);
+      const body = array.#body ?? array.#remake?.();
+      if (body === undefined) throw freedError(array, op, array.#freedBy);
+      return body;
     };
-    const wake = (array: NDArray, op: string): Body => {
-      const remake = array.#remake;
-      if (remake === undefined) throw freedError(array, op, array.#freedBy);
-      const made = outsideScopes(remake);
-      const from = made.#body as Body;
+    /** Gives an array a hold on what another one holds. */
+    const share = (array: NDArray, from: Body, user: boolean): Body => {
       const body = new Body(from.device, from.storage, array.dtype, array.shape);
-      body.setUser(true);
+      body.setUser(user);
       array.#body = body;
-      array.#remake = undefined;
-      made.dispose();
       dropped.register(array, body);
       return body;
     };
@@ -221,7 +220,13 @@ export class NDArray {
       const body = array.#body;
       if (body === null) return;
       array.#body = null;
-      array.#remake = remake;
+      array.#remake = () => {
+        const made = outsideScopes(remake);
+        const again = share(array, made.#body as Body, true);
+        array.#remake = undefined;
+        made.dispose();
+        return again;
+      };
       body.release();
     };
     freeArray = (array, freedBy) => {
@@ -233,20 +238,11 @@ export class NDArray {
       body?.release();
     };
     escape = (array, scope) => {
-      const body = array.#body;
-      if (body === null) return;
-      const outer = scope.outer;
-      if (outer === null) {
-        body.setUser(true);
-        dropped.register(array, body);
-      } else {
-        outer.made.push(array);
-        if (!outer.library) body.setUser(true);
-      }
+      if (array.#body !== null) enter(array, array.#body, scope.outer);
     };
     holdArray = (array, op) => {
       const { device, storage, dtype, shape } = bodyOf(array, op);
-      const held = new NDArray(internal, array.context, new Body(device, storage, dtype, shape));
+      const held = makeHeld(array.context, device, storage, dtype, shape);
       held.#tape = array.#tape;
       return held;
     };
@@ -269,11 +265,8 @@ export class NDArray {
       // the same hold, so that the net below it stays one however often memory changes hands
       if (before.device === from.device) before.move(from.storage);
       else {
-        const body = new Body(from.device, from.storage, from.dtype, from.shape);
-        body.setUser(before.user);
-        array.#body = body;
+        share(array, from, before.user);
         before.release();
-        dropped.register(array, body);
       }
     };
     setOwner = (array, owner) => array.#body?.setUser(owner === 'user');

@@ -24,10 +24,7 @@ export function setContextHooks(value: ContextHooks): void {
 }
 
 function getHooks(): ContextHooks {
-  if (hooks === undefined)
-    throw new ContextError(
-      'expected the device floor to be loaded, received none. Import webgluon as a whole.',
-    );
+  if (hooks === undefined) throw new Error('the device floor is not loaded');
   return hooks;
 }
 

@@ -1,7 +1,7 @@
 // Oracles: exact integers (every float is significand × 2^e, every decimal digits × 10^n) and reading back. NumPy's own
 // prints of the same digits are compared in print.test.ts.
 import { describe, expect, test } from 'vitest';
-import { type Decimal, type FloatDType, roundedDigits, roundedFixed, shortestDigits } from './decimal.ts';
+import { type Decimal, digitsOf, type FloatDType } from './decimal.ts';
 import { fromHalf, toHalf } from './dtype.ts';
 
 const READ_BACK: Readonly<Record<FloatDType, (x: number) => number>> = {
@@ -21,7 +21,7 @@ function shorter({ digits, exponent }: Decimal): number[] {
 }
 
 function checkShortest(x: number, dtype: FloatDType): void {
-  const decimal = shortestDigits(x, dtype);
+  const decimal = digitsOf(x, dtype);
   const back = READ_BACK[dtype];
   const found = back(numberOf(decimal));
   if (!Object.is(found, x)) expect([x, decimal, found]).toEqual([x, decimal, x]);
@@ -61,7 +61,7 @@ function roundHalfEven(x: number, scale: number): bigint {
   return up ? whole + 1n : whole;
 }
 
-describe('shortestDigits', () => {
+describe('the fewest digits', () => {
   test('every float16 reads back and no shorter decimal does', () => {
     for (let bits = 1; bits < 0x7c00; bits++) checkShortest(fromHalf(bits), 'float16');
   });
@@ -83,43 +83,49 @@ describe('shortestDigits', () => {
   });
 
   test('in words', () => {
-    expect(shortestDigits(Math.fround(0.1), 'float32')).toEqual({ digits: '1', exponent: -1 });
-    expect(shortestDigits(16777216, 'float32')).toEqual({ digits: '16777216', exponent: 7 });
-    expect(shortestDigits(67108872, 'float32')).toEqual({ digits: '6710887', exponent: 7 });
-    expect(shortestDigits(2 ** -149, 'float32')).toEqual({ digits: '1', exponent: -45 });
-    expect(shortestDigits(0.1 + 0.2, 'float64')).toEqual({ digits: '30000000000000004', exponent: -1 });
+    expect(digitsOf(Math.fround(0.1), 'float32')).toEqual({ digits: '1', exponent: -1 });
+    expect(digitsOf(16777216, 'float32')).toEqual({ digits: '16777216', exponent: 7 });
+    expect(digitsOf(67108872, 'float32')).toEqual({ digits: '6710887', exponent: 7 });
+    expect(digitsOf(2 ** -149, 'float32')).toEqual({ digits: '1', exponent: -45 });
+    expect(digitsOf(0.1 + 0.2, 'float64')).toEqual({ digits: '30000000000000004', exponent: -1 });
   });
 
   test('of two equally near decimals the even one', () => {
-    expect(shortestDigits(256.25, 'float16').digits).toBe('2562');
-    expect(shortestDigits(256.75, 'float16').digits).toBe('2568');
-    expect(shortestDigits(2097152.75, 'float32').digits).toBe('20971528');
-    expect(shortestDigits(2 ** 50 + 0.25, 'float64').digits).toBe('11258999068426242');
-    expect(shortestDigits(2 ** 50 + 0.75, 'float64').digits).toBe('11258999068426248');
+    expect(digitsOf(256.25, 'float16').digits).toBe('2562');
+    expect(digitsOf(256.75, 'float16').digits).toBe('2568');
+    expect(digitsOf(2097152.75, 'float32').digits).toBe('20971528');
+    expect(digitsOf(2 ** 50 + 0.25, 'float64').digits).toBe('11258999068426242');
+    expect(digitsOf(2 ** 50 + 0.75, 'float64').digits).toBe('11258999068426248');
   });
 });
 
 describe('rounding', () => {
-  test('a count of digits, from the exact value, half to even', () => {
+  /** The decimal with `count` digits. */
+  const padded = ({ digits }: Decimal, count: number): string => digits.padEnd(count, '0');
+
+  test('to a count of digits, from the exact value, half to even', () => {
     const ties = [0.15625, 0.46875, 2.5, 3.5, 9.5, 0.5, 125, 375, 9995, 1e15 + 5, 93499483050000000];
     for (const x of ties) {
       for (let count = 2; count <= 9; count++) {
-        const { digits, exponent } = roundedDigits(x, count, 'float64');
-        expect(digits).toHaveLength(count);
-        const want = roundHalfEven(x, count - 1 - exponent);
-        expect([x, count, digits]).toEqual([x, count, String(want)]);
+        const decimal = digitsOf(x, 'float64', count);
+        const want = roundHalfEven(x, count - 1 - decimal.exponent);
+        expect([x, count, padded(decimal, count)]).toEqual([x, count, String(want)]);
       }
     }
   });
 
-  test('a count of decimals, from the exact value, half to even', () => {
+  test('to a count of decimals, from the exact value, half to even', () => {
     const ties = [2 ** -9, 3 * 2 ** -9, 5 * 2 ** -9, 12345 + 2 ** -9, 0.5, 99999999.5, 0.999999999];
     const others = [...words(2000)].map((word) => word * 2 ** -30);
     for (const x of [...ties, ...others]) {
-      const text = roundedFixed(x, 8);
-      expect(text).toMatch(/^\d+\.\d{8}$/);
-      if (BigInt(text.replace('.', '')) !== roundHalfEven(x, 8))
-        expect([x, text]).toEqual([x, roundHalfEven(x, 8)]);
+      const decimal = digitsOf(x, 'float64', Infinity, 8);
+      const text = padded(decimal, decimal.exponent + 9);
+      if (BigInt(text) !== roundHalfEven(x, 8)) expect([x, text]).toEqual([x, roundHalfEven(x, 8)]);
     }
+  });
+
+  test('gives no more digits than tell the number', () => {
+    expect(digitsOf(Math.fround(0.1), 'float32', 9)).toEqual({ digits: '1', exponent: -1 });
+    expect(digitsOf(9.9999999996, 'float64', Infinity, 8)).toEqual({ digits: '1', exponent: 1 });
   });
 });

@@ -17,29 +17,6 @@ export type TypedArray =
   | Uint8Array<ArrayBuffer>
   | Uint8ClampedArray<ArrayBuffer>;
 
-/** All element types, in a fixed order. */
-export const DTYPES: readonly DType[] = [
-  'float32',
-  'float16',
-  'float64',
-  'int32',
-  'uint32',
-  'int8',
-  'uint8',
-  'bool',
-];
-
-const BYTES: Readonly<Record<DType, number>> = {
-  float32: 4,
-  float16: 2,
-  float64: 8,
-  int32: 4,
-  uint32: 4,
-  int8: 1,
-  uint8: 1,
-  bool: 1,
-};
-
 /** The typed array that holds a dtype's values on the host: float16 as numbers, bool as 0 and 1. */
 export const HOLDERS = {
   float32: Float32Array,
@@ -55,6 +32,13 @@ export const HOLDERS = {
 /** The typed array that holds a dtype as devices and files store it: float16 as its bits. */
 export const STORED = { ...HOLDERS, float16: Uint16Array } as const;
 
+/** All element types, in a fixed order. */
+export const DTYPES = Object.keys(HOLDERS) as readonly DType[];
+
+const BYTES = Object.fromEntries(DTYPES.map((dtype) => [dtype, STORED[dtype].BYTES_PER_ELEMENT])) as Readonly<
+  Record<DType, number>
+>;
+
 /** Bytes that one element takes in memory. */
 export function bytesOf(dtype: DType): number {
   return BYTES[dtype];
@@ -65,7 +49,7 @@ export function isFloat(dtype: DType): boolean {
 }
 
 export function isDType(value: unknown): value is DType {
-  return typeof value === 'string' && Object.hasOwn(BYTES, value);
+  return typeof value === 'string' && Object.hasOwn(HOLDERS, value);
 }
 
 /** Returns `value` as a dtype or throws, naming what is possible. */
@@ -80,21 +64,19 @@ export function checkDType(value: unknown, op: string): DType {
 /** The numbers in which an operation computes; storage may be narrower. */
 export type ComputeType = 'f32' | 'f64' | 'i32' | 'u32';
 
+const COMPUTED: Readonly<Record<DType, ComputeType>> = {
+  float32: 'f32',
+  float16: 'f32',
+  float64: 'f64',
+  int32: 'i32',
+  uint32: 'u32',
+  int8: 'i32',
+  uint8: 'u32',
+  bool: 'u32',
+};
+
 export function computeTypeOf(dtype: DType): ComputeType {
-  switch (dtype) {
-    case 'float32':
-    case 'float16':
-      return 'f32';
-    case 'float64':
-      return 'f64';
-    case 'int32':
-    case 'int8':
-      return 'i32';
-    case 'uint32':
-    case 'uint8':
-    case 'bool':
-      return 'u32';
-  }
+  return COMPUTED[dtype];
 }
 
 /** The dtype whose values a typed array holds, or undefined (16-bit integers have none). */
@@ -108,41 +90,31 @@ export function dtypeOfTypedArray(data: ArrayBufferView): DType | undefined {
   return undefined;
 }
 
-const toHalfFloat = new Float32Array(1);
-const toHalfBits = new Uint32Array(toHalfFloat.buffer);
+const cell = new Float32Array(1);
+const cellBits = new Uint32Array(cell.buffer);
 
 /** IEEE binary16 bits of a number, rounded to nearest, ties to even. */
 export function toHalf(value: number): number {
   const single = Math.fround(value);
-  toHalfFloat[0] = single;
-  let bits = toHalfBits[0] as number;
+  cell[0] = single;
+  let bits = cellBits[0] as number;
   // what float32 cannot hold is cut off and leaves an odd last bit, so that it breaks what would look like a tie below
   if (single !== value) bits = (Math.abs(single) > Math.abs(value) ? bits - 1 : bits) | 1;
   const sign = (bits >>> 16) & 0x8000;
   const rest = bits & 0x7fffffff;
   if (rest > 0x7f800000) return sign | 0x7e00;
   if (rest >= 0x477ff000) return sign | 0x7c00;
-  if (rest < 0x33000001) return sign;
-  const exponent = rest >>> 23;
-  if (exponent < 113) {
-    // a subnormal half: shift the 24-bit significand right and round what falls off
-    const significand = (rest & 0x7fffff) | 0x800000;
-    const shift = 126 - exponent;
-    const half = significand >>> shift;
-    const left = significand & ((1 << shift) - 1);
-    const middle = 1 << (shift - 1);
-    return sign | (half + (left > middle || (left === middle && (half & 1) === 1) ? 1 : 0));
-  }
+  // a subnormal half: 2 ** 28 as a double has the same last place, 2 ** -24, so that the addition rounds
+  if (rest < 0x38800000) return sign | ((Math.abs(value) + 2 ** 28 - 2 ** 28) * 2 ** 24);
   const rounded = rest - 0x38000000 + 0xfff + ((rest >>> 13) & 1);
   return sign | (rounded >>> 13);
 }
 
 /** The number that IEEE binary16 bits stand for. */
 export function fromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >>> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  // as the bits of a float32 whose exponent is too small by 112
+  cellBits[0] = (bits & 0x7fff) << 13;
+  const size = (cell[0] as number) * 2 ** 112;
+  const value = size < 65536 ? size : size === 65536 ? Infinity : NaN;
+  return bits & 0x8000 ? -value : value;
 }

@@ -31,7 +31,7 @@ function deepenStacks(): number | undefined {
  */
 export class GluonError extends Error {
   /** A stable short word for programs to test, e.g. `'SHAPE'`. */
-  readonly code: string = 'GLUON';
+  readonly code: string;
   /** The operation, block or function that refused. */
   readonly op: string | undefined;
 
@@ -43,6 +43,11 @@ export class GluonError extends Error {
     );
     if (limit !== undefined) stacks.stackTraceLimit = limit;
     this.op = details.op;
+    // NotInitializedError: NOT_INITIALIZED
+    this.code = this.name
+      .replace(/Error$/, '')
+      .replace(/[a-z](?=[A-Z])/g, '$&_')
+      .toUpperCase();
   }
 
   static {
@@ -52,7 +57,6 @@ export class GluonError extends Error {
 
 /** A shape, axis, index or size that does not fit. */
 export class ShapeError extends GluonError {
-  override readonly code: string = 'SHAPE';
   static {
     this.prototype.name = 'ShapeError';
   }
@@ -60,7 +64,6 @@ export class ShapeError extends GluonError {
 
 /** A dtype that the operation or the device does not take. */
 export class DTypeError extends GluonError {
-  override readonly code: string = 'DTYPE';
   static {
     this.prototype.name = 'DTypeError';
   }
@@ -68,7 +71,6 @@ export class DTypeError extends GluonError {
 
 /** Arrays of different contexts met, or a context cannot do what was asked. */
 export class ContextError extends GluonError {
-  override readonly code: string = 'CONTEXT';
   static {
     this.prototype.name = 'ContextError';
   }
@@ -76,7 +78,6 @@ export class ContextError extends GluonError {
 
 /** A parameter was read whose shape waits for the first forward. */
 export class DeferredInitializationError extends GluonError {
-  override readonly code: string = 'DEFERRED_INITIALIZATION';
   static {
     this.prototype.name = 'DeferredInitializationError';
   }
@@ -84,7 +85,6 @@ export class DeferredInitializationError extends GluonError {
 
 /** A parameter was read before `initialize()`. */
 export class NotInitializedError extends GluonError {
-  override readonly code: string = 'NOT_INITIALIZED';
   static {
     this.prototype.name = 'NotInitializedError';
   }
@@ -92,7 +92,6 @@ export class NotInitializedError extends GluonError {
 
 /** Recording, gradients and what they forbid. */
 export class AutogradError extends GluonError {
-  override readonly code: string = 'AUTOGRAD';
   static {
     this.prototype.name = 'AutogradError';
   }
@@ -100,7 +99,6 @@ export class AutogradError extends GluonError {
 
 /** Bytes that are not what their format says. */
 export class FormatError extends GluonError {
-  override readonly code: string = 'FORMAT';
   static {
     this.prototype.name = 'FormatError';
   }
@@ -108,7 +106,6 @@ export class FormatError extends GluonError {
 
 /** There is no usable GPU; the message says why. */
 export class GpuUnavailableError extends GluonError {
-  override readonly code: string = 'GPU_UNAVAILABLE';
   static {
     this.prototype.name = 'GpuUnavailableError';
   }
@@ -116,7 +113,6 @@ export class GpuUnavailableError extends GluonError {
 
 /** The GPU went away while its arrays were in use. */
 export class DeviceLostError extends GluonError {
-  override readonly code: string = 'DEVICE_LOST';
   static {
     this.prototype.name = 'DeviceLostError';
   }
@@ -124,7 +120,6 @@ export class DeviceLostError extends GluonError {
 
 /** A device could not give the bytes that were asked for. */
 export class OutOfMemoryError extends GluonError {
-  override readonly code: string = 'OUT_OF_MEMORY';
   static {
     this.prototype.name = 'OutOfMemoryError';
   }
@@ -132,7 +127,6 @@ export class OutOfMemoryError extends GluonError {
 
 /** A file or URL could not be read. */
 export class LoadError extends GluonError {
-  override readonly code: string = 'LOAD';
   /** What was asked for, where it was a URL. */
   readonly url: string | undefined;
   /** The HTTP status of an answer that was not ok. */
@@ -153,7 +147,6 @@ export class LoadError extends GluonError {
 
 /** An argument that is none of the above: an unknown option, a wrong kind of value, an array that was freed. */
 export class ArgumentError extends GluonError {
-  override readonly code: string = 'ARGUMENT';
   static {
     this.prototype.name = 'ArgumentError';
   }

@@ -3,7 +3,7 @@
 //
 // The format is that of NumPy 1.21 to 1.26 (numpy.set_printoptions, numpy.array2string). NumPy 2.4 takes exponents earlier:
 // for float32 from 1e6 on, for float16 from 1e3 on; and the float32 nearest to 0.0001, which is less, counts as 0.0001.
-import { type Decimal, type FloatDType, roundedDigits, roundedFixed, shortestDigits } from './decimal.ts';
+import { type Decimal, digitsOf, type FloatDType } from './decimal.ts';
 import { type DType, fromHalf, isFloat, toHalf } from './dtype.ts';
 import { sizeOf } from './shape.ts';
 
@@ -72,9 +72,12 @@ function formatElements(values: Float64Array, dtype: DType): string[] {
   return isFloat(dtype) ? formatFloats(values, dtype as FloatDType) : alignRight(Array.from(values, String));
 }
 
-function alignRight(words: string[]): string[] {
-  let width = 0;
-  for (const word of words) width = Math.max(width, word.length);
+function widest(words: readonly string[]): number {
+  return words.reduce((width, word) => Math.max(width, word.length), 0);
+}
+
+function alignRight(words: readonly string[]): string[] {
+  const width = widest(words);
   return words.map((word) => word.padStart(width));
 }
 
@@ -84,35 +87,28 @@ function stored(value: number, dtype: FloatDType): number {
   return dtype === 'float32' ? Math.fround(value) : fromHalf(toHalf(value));
 }
 
-/** A finite number in parts: `whole.fraction` or `whole.fraction e exponent`; `whole` has the sign. */
+/** A number as texts: `whole.fraction` and the digits of its exponent; `whole` has the sign. */
 interface Parts {
   readonly whole: string;
   readonly fraction: string;
   readonly exponent: number;
 }
 
-function formatFloats(values: Float64Array, dtype: FloatDType): string[] {
-  for (let i = 0; i < values.length; i++) values[i] = stored(values[i] as number, dtype);
+function formatFloats(given: Float64Array, dtype: FloatDType): string[] {
+  const values = given.map((v) => stored(v, dtype));
   const exponential = needsExponents(values, dtype);
-  const parts = Array.from(values, (v) => {
-    if (!Number.isFinite(v)) return undefined;
-    return exponential ? exponentialParts(v, dtype) : fixedParts(v, dtype);
-  });
-
-  let wholeWidth = 0;
-  let fractionWidth = 0;
-  let exponentWidth = 0;
-  for (const part of parts) {
-    if (part === undefined) continue;
-    wholeWidth = Math.max(wholeWidth, part.whole.length);
-    fractionWidth = Math.max(fractionWidth, part.fraction.length);
-    if (exponential) exponentWidth = Math.max(exponentWidth, exponentText(part.exponent, 2).length);
-  }
-  const words = parts.map((part, i) => {
-    if (part === undefined) return specialText(values[i] as number);
-    if (!exponential) return `${part.whole.padStart(wholeWidth)}.${part.fraction.padEnd(fractionWidth)}`;
-    const { whole, fraction, exponent } = widen(part, fractionWidth);
-    return `${whole.padStart(wholeWidth)}.${fraction}${exponentText(exponent, exponentWidth - 2)}`;
+  const finite = Array.from(values.filter(Number.isFinite), (v) =>
+    exponential ? exponentialParts(v, dtype) : fixedParts(v, dtype),
+  );
+  const wholeWidth = widest(finite.map(({ whole }) => whole));
+  const fractionWidth = widest(finite.map(({ fraction }) => fraction));
+  const exponentWidth = widest(finite.map(({ exponent }) => exponentText(exponent, 2))) - 2;
+  let next = 0;
+  const words = Array.from(values, (v) => {
+    if (!Number.isFinite(v)) return specialText(v);
+    const { whole, fraction, exponent } = finite[next++] as Parts;
+    // in exponential form all fractions are equally long, padded with zeros (as NumPy before 1.21, which MXNet printed with)
+    return `${whole.padStart(wholeWidth)}.${exponential ? fraction.padEnd(fractionWidth, '0') + exponentText(exponent, exponentWidth) : fraction.padEnd(fractionWidth)}`;
   });
   // The words of numbers are equally wide by now; this makes room for a wider nan or inf, and aligns a narrower one.
   return alignRight(words);
@@ -122,8 +118,8 @@ function formatFloats(values: Float64Array, dtype: FloatDType): string[] {
 function needsExponents(values: Float64Array, dtype: FloatDType): boolean {
   let max = 0;
   let min = Infinity;
-  for (let i = 0; i < values.length; i++) {
-    const v = Math.abs(values[i] as number);
+  for (const value of values) {
+    const v = Math.abs(value);
     if (v > 0 && v < Infinity) {
       if (v > max) max = v;
       if (v < min) min = v;
@@ -137,62 +133,29 @@ function signOf(value: number): string {
   return value < 0 || Object.is(value, -0) ? '-' : '';
 }
 
-function trimZeros(text: string): string {
-  let end = text.length;
-  while (end > 0 && text.charCodeAt(end - 1) === 48) end--;
-  return text.slice(0, end);
-}
-
 /** Fixed form: the fewest digits, no more than eight of them after the point. */
 function fixedParts(value: number, dtype: FloatDType): Parts {
-  const sign = signOf(value);
-  if (value === 0) return { whole: `${sign}0`, fraction: '', exponent: 0 };
   const x = Math.abs(value);
-  const shortest = shortestDigits(x, dtype);
-  // before the point all digits of the exact value stand (67108872, though 67108870 would tell this float32): below 1e8 they are few
-  if (shortest.digits.length <= shortest.exponent)
-    return { whole: sign + String(x), fraction: '', exponent: 0 };
-  const { whole, fraction } = placePoint(shortest);
-  if (fraction.length <= PRECISION) return { whole: sign + whole, fraction, exponent: 0 };
-  const text = roundedFixed(x, PRECISION);
-  const point = text.length - PRECISION - 1;
-  return {
-    whole: sign + text.slice(0, point),
-    fraction: trimZeros(text.slice(point + 1)),
-    exponent: 0,
-  };
+  // of an integer all digits stand (67108872, though 67108870 would tell this float32): below 1e8 they are few
+  const parts = Number.isInteger(x)
+    ? { whole: String(x), fraction: '' }
+    : placePoint(digitsOf(x, dtype, Infinity, PRECISION));
+  return { whole: signOf(value) + parts.whole, fraction: parts.fraction, exponent: 0 };
 }
 
 /** Digits written out without an exponent. */
-function placePoint({ digits, exponent }: Decimal): {
-  whole: string;
-  fraction: string;
-} {
+function placePoint({ digits, exponent }: Decimal): { readonly whole: string; readonly fraction: string } {
   if (exponent < 0) return { whole: '0', fraction: '0'.repeat(-exponent - 1) + digits };
-  if (digits.length <= exponent) return { whole: digits.padEnd(exponent + 1, '0'), fraction: '' };
   return {
-    whole: digits.slice(0, exponent + 1),
+    whole: digits.slice(0, exponent + 1).padEnd(exponent + 1, '0'),
     fraction: digits.slice(exponent + 1),
   };
 }
 
-/** Exponential form: the fewest digits, no more than eight after the first. */
-function exponentialParts(value: number, dtype: FloatDType): Parts {
-  if (value === 0) return { whole: `${signOf(value)}0`, fraction: '', exponent: 0 };
-  const x = Math.abs(value);
-  const shortest = shortestDigits(x, dtype);
-  const cut = shortest.digits.length > PRECISION + 1;
-  const parts = pointAfterFirst(value, cut ? roundedDigits(x, PRECISION + 1, dtype) : shortest);
-  return cut ? { ...parts, fraction: trimZeros(parts.fraction) } : parts;
-}
-
-/** In exponential form all fractions are equally long, padded with zeros (as NumPy before 1.21, which MXNet printed with). */
-function widen(parts: Parts, width: number): Parts {
-  return { ...parts, fraction: parts.fraction.padEnd(width, '0') };
-}
-
-/** The decimal of |value|, with the sign of `value`. */
-function pointAfterFirst(value: number, { digits, exponent }: Decimal): Parts {
+/** Exponential form: the fewest digits, no more than eight after the first, or another number. */
+function exponentialParts(value: number, dtype: FloatDType, count = PRECISION + 1): Parts {
+  const { digits, exponent } =
+    value === 0 ? { digits: '0', exponent: 0 } : digitsOf(Math.abs(value), dtype, count);
   return { whole: signOf(value) + digits.charAt(0), fraction: digits.slice(1), exponent };
 }
 
@@ -212,17 +175,14 @@ function formatScalar(value: number, dtype: DType): string {
   if (!isFloat(dtype)) return String(value);
   const float = dtype as FloatDType;
   const v = stored(value, float);
-  const sign = signOf(v);
-  if (v === 0) return `${sign}0.0`;
-  if (!Number.isFinite(v)) return specialText(v);
   const x = Math.abs(v);
-  const decimal = shortestDigits(x, float);
-  if (x >= 1e-4 && x < 1e16) {
-    const { whole, fraction } = placePoint(decimal);
-    return `${sign}${whole}.${fraction === '' ? '0' : fraction}`;
+  if (!Number.isFinite(v)) return specialText(v);
+  if (x === 0 || (x >= 1e-4 && x < 1e16)) {
+    const { whole, fraction } = placePoint(x === 0 ? { digits: '0', exponent: 0 } : digitsOf(x, float));
+    return `${signOf(v)}${whole}.${fraction || '0'}`;
   }
-  const fraction = decimal.digits.slice(1);
-  return `${sign}${decimal.digits.charAt(0)}${fraction === '' ? '' : `.${fraction}`}${exponentText(decimal.exponent, 2)}`;
+  const { whole, fraction, exponent } = exponentialParts(v, float, Infinity);
+  return whole + (fraction && `.${fraction}`) + exponentText(exponent, 2);
 }
 
 /** Brackets, lines and dots around the words of the elements. */

@@ -147,7 +147,7 @@ export function broadcastShapes(a: readonly number[], b: readonly number[], op: 
  */
 export function resolveReshape(from: readonly number[], to: readonly number[], op = 'reshape'): Shape {
   const out: number[] = [];
-  let at = 0;
+  const left = [...from];
   let inferred = -1;
   const size = sizeOf(from);
   const bad = (why: string): never => {
@@ -156,39 +156,36 @@ export function resolveReshape(from: readonly number[], to: readonly number[], o
       { op },
     );
   };
-  const takeExtent = (): number =>
-    at < from.length ? (from[at++] as number) : bad('A code refers past the last axis.');
+  const takeExtent = (): number => left.shift() ?? bad('A code refers past the last axis.');
   for (let i = 0; i < to.length; i++) {
     const code = to[i] as number;
     if (!Number.isInteger(code) || code < -4)
       bad('Extents are integers ≥ 0 or one of the codes 0 −1 −2 −3 −4.');
     if (code > 0) {
       out.push(code);
-      at++;
+      left.shift();
     } else if (code === 0) {
       // an array without elements may be asked for as such: 0 keeps an extent where there is one
-      out.push(at < from.length ? takeExtent() : size === 0 ? 0 : takeExtent());
+      out.push(left.length === 0 && size === 0 ? 0 : takeExtent());
     } else if (code === -1) {
       if (inferred >= 0) bad('Only one −1 may stand in it.');
       inferred = out.length;
       out.push(1);
-      at++;
+      left.shift();
     } else if (code === -2) {
-      while (at < from.length) out.push(takeExtent());
+      out.push(...left.splice(0));
     } else if (code === -3) {
       out.push(takeExtent() * takeExtent());
     } else {
       const whole = takeExtent();
-      let left = to[++i];
-      let right = to[++i];
-      if (left === undefined || right === undefined)
+      const [first, second] = [to[++i], to[++i]];
+      if (first === undefined || second === undefined)
         return bad('−4 is followed by the two extents of the split.');
-      if (left === -1 && right === -1) bad('Only one part of a −4 split may be −1.');
-      if (left === -1) left = whole / right;
-      if (right === -1) right = whole / left;
-      if (left * right !== whole || !Number.isInteger(left) || !Number.isInteger(right) || left < 0)
+      if (first === -1 && second === -1) bad('Only one part of a −4 split may be −1.');
+      const parts = [first === -1 ? whole / second : first, second === -1 ? whole / first : second] as const;
+      if (parts[0] * parts[1] !== whole || !parts.every(Number.isInteger) || parts[0] < 0)
         bad(`−4 cannot split ${whole} so.`);
-      out.push(left, right);
+      out.push(...parts);
     }
   }
   if (inferred >= 0) {

@@ -51,11 +51,13 @@ function watch(op: Op<never>, inputs: readonly NDArray[], outputs: readonly NDAr
   }
 }
 
-/** Where this module lies, as stacks of this engine write it, without its file: the folder of the sources or of the built library. */
-const home =
-  /(?:\(|at |@)((?:[a-z-]+:)?[^\s()]*\/)[^/\s]+:\d+:\d+\)?$/m
-    .exec(new Error().stack ?? '')?.[1]
-    ?.replace(/(?:nd|chunks)\/$/, '') ?? import.meta.url;
+/** Where this module lies, as a stack that begins here writes it, without its file: the folder of the sources or of the built library. */
+function homeIn(stack: string | undefined): string {
+  const file = /(?:\(|at |@)((?:[a-z-]+:)?[^\s()]*\/)[^/\s]+:\d+:\d+\)?$/m.exec(stack ?? '');
+  return file?.[1]?.replace(/(?:nd|chunks)\/$/, '') ?? import.meta.url;
+}
+
+let home: string | undefined;
 
 function currentSite(): string {
   const holder = Error as { stackTraceLimit?: number };
@@ -63,7 +65,9 @@ function currentSite(): string {
   holder.stackTraceLimit = 40;
   const { stack } = new Error();
   if (before !== undefined) holder.stackTraceLimit = before;
-  return callSiteOf(stack, (line) => line.includes(home));
+  home ??= homeIn(stack);
+  const own = home;
+  return callSiteOf(stack, (line) => line.includes(own));
 }
 
 /**

@@ -2,7 +2,7 @@
 import { bodyOf, NDArray } from '../array/ndarray.ts';
 import type { Context } from '../core/context.ts';
 import { checkContext } from '../core/context.ts';
-import { bytesOf, STORED, type TypedArray } from '../core/dtype.ts';
+import { STORED } from '../core/dtype.ts';
 import { ArgumentError } from '../core/errors.ts';
 import { describe } from '../core/shape.ts';
 import { expectReader } from '../formats/pending.ts';
@@ -10,13 +10,12 @@ import type { RawArray } from '../formats/raw.ts';
 import type { Source } from '../formats/source.ts';
 import { checkOptions } from '../ops/args.ts';
 import { arrayFromBytes } from '../ops/invoke.ts';
-import { checkReading } from './reading.ts';
+import { checkReading, readBytes } from './reading.ts';
 
 /** An array's stored bits as file formats take them. Values are those at the call. */
 async function rawOf(x: NDArray, op: string): Promise<RawArray> {
-  const { device, storage, dtype, shape } = bodyOf(x, op);
-  const [buffer] = await device.read([{ storage, at: 0, bytes: x.size * bytesOf(dtype), op }]);
-  return { dtype, shape, data: new STORED[dtype](buffer as ArrayBuffer, 0, x.size) as TypedArray };
+  const { dtype, shape } = bodyOf(x, op);
+  return { dtype, shape, data: new STORED[dtype](await readBytes(x, op), 0, x.size) };
 }
 
 /**

@@ -33,140 +33,122 @@ export type Index = number | string | null | readonly Nested[] | TypedArray | ND
 /** What can be written into an array. */
 export type Value = number | boolean | NDArray | readonly Nested[] | ArrayBufferView;
 
-type Part =
-  | { readonly kind: 'number'; readonly at: number }
-  | { readonly kind: 'range'; readonly start: number; readonly count: number; readonly step: number }
-  | { readonly kind: 'new' }
-  | { readonly kind: 'list'; readonly indices: NDArray | readonly Nested[] };
-
 const RANGE = /^\s*([+-]?\d+)?\s*:\s*([+-]?\d+)?\s*(?::\s*([+-]?\d+)?\s*)?$/;
 
-function parse(op: string, x: NDArray, index: readonly Index[]): Part[] {
-  const { shape } = bodyOf(x, op);
-  const taking = index.filter((i) => i !== null && i !== '...').length;
+/** What an index selects: a strided region of x, with the axes of index arrays left whole. */
+interface Region {
+  readonly shape: number[];
+  readonly strides: number[];
+  offset: number;
+  /** Axes of the region that index arrays select from, with their arrays. */
+  readonly lists: { readonly axis: number; readonly indices: NDArray | readonly Nested[] }[];
+}
+
+function regionOf(op: string, x: NDArray, index: readonly Index[]): Region {
+  const { shape: extents } = bodyOf(x, op);
   const dots = index.filter((i) => i === '...').length;
+  const taking = index.filter((i) => i !== null).length - dots;
   if (dots > 1)
     throw new ShapeError(`expected '...' once, received it ${dots} times. Name the axes between them.`, {
       op,
     });
-  if (taking > shape.length)
+  if (taking > extents.length)
     throw new ShapeError(
-      `expected at most ${shape.length} indices for shape ${shapeText(shape)}, received ${taking}. Remove some.`,
+      `expected at most ${extents.length} indices for shape ${shapeText(extents)}, received ${taking}. Remove some.`,
       { op },
     );
-  const parts: Part[] = [];
+  const own = stridesOf(extents);
+  const mixed = index.some((i) => typeof i === 'object' && i !== null);
+  const region: Region = { shape: [], strides: [], offset: 0, lists: [] };
   let axis = 0;
-  const whole = (until: number): void => {
-    for (; axis < until; axis++)
-      parts.push({ kind: 'range', start: 0, count: shape[axis] as number, step: 1 });
+  const keep = (start: number, count: number, step: number): void => {
+    const stride = own[axis++] as number;
+    if (count > 0) region.offset += start * stride;
+    region.shape.push(count);
+    region.strides.push(step * stride);
+  };
+  const keepUntil = (end: number): void => {
+    while (axis < end) keep(0, extents[axis] as number, 1);
   };
   for (const item of index) {
-    if (item === null) parts.push({ kind: 'new' });
-    else if (item === '...') whole(axis + shape.length - taking);
-    else {
-      parts.push(parseOne(op, shape, axis, item));
+    if (item === null) {
+      region.shape.push(1);
+      region.strides.push(0);
+    } else if (item === '...') keepUntil(axis + extents.length - taking);
+    else if (typeof item === 'string') {
+      const { start, count, step } = rangeOf(op, extents[axis] as number, item);
+      keep(start, count, step);
+    } else if (typeof item === 'number' && !mixed) {
+      region.offset += numberOf(op, extents, axis, item) * (own[axis] as number);
       axis++;
+    } else {
+      // beside index arrays a number is one more of them, as in NumPy
+      const indices =
+        typeof item === 'number' ? [numberOf(op, extents, axis, item)] : listOf(op, extents, axis, item);
+      region.lists.push({ axis: region.shape.length, indices });
+      keepUntil(axis + 1);
     }
   }
-  whole(shape.length);
-  return parts;
+  keepUntil(extents.length);
+  return region;
 }
 
-function parseOne(op: string, shape: readonly number[], axis: number, item: Exclude<Index, null>): Part {
+function numberOf(op: string, shape: readonly number[], axis: number, item: number): number {
   const extent = shape[axis] as number;
-  if (typeof item === 'number') {
-    if (!Number.isInteger(item) || item < -extent || item >= extent)
-      throw new ShapeError(
-        extent === 0
-          ? `expected no index along axis ${axis}, whose extent is 0, received ${item}. The array is empty.`
-          : `expected an index from ${-extent} to ${extent - 1} along axis ${axis} of shape ${shapeText(shape)}, received ${item}. Check the index.`,
-        { op },
-      );
-    return { kind: 'number', at: item < 0 ? item + extent : item };
-  }
-  if (typeof item === 'string') {
-    const match = RANGE.exec(item);
-    if (match === null)
-      throw new ArgumentError(
-        `expected a range such as '1:3', '::2', ':' or '...', received ${JSON.stringify(item)}. Pass a number as a number.`,
-        { op },
-      );
-    const bound = (s: string | undefined): number | undefined => (s === undefined ? undefined : Number(s));
-    return { kind: 'range', ...resolveRange(op, extent, bound(match[1]), bound(match[2]), bound(match[3])) };
-  }
-  if (ArrayBuffer.isView(item))
-    return parseOne(op, shape, axis, Array.from(item as unknown as ArrayLike<number>));
-  if (item instanceof NDArray || Array.isArray(item)) {
-    if (item instanceof NDArray && bodyOf(item, op).dtype === 'bool')
-      throw new DTypeError(
-        "expected an array of indices, received a bool mask. The result's shape would depend on its values: use nd.where(mask, x, 0), or indices.",
-        { op },
-      );
-    if (!(item instanceof NDArray)) checkList(op, extent, axis, item);
-    return { kind: 'list', indices: item };
-  }
-  throw new ArgumentError(
-    `expected a number, a range as text, null or an array of indices, received ${describe(item)}. Write x.at(0, '1:3').`,
-    { op },
-  );
+  if (!Number.isInteger(item) || item < -extent || item >= extent)
+    throw new ShapeError(
+      extent === 0
+        ? `expected no index along axis ${axis}, whose extent is 0, received ${item}. The array is empty.`
+        : `expected an index from ${-extent} to ${extent - 1} along axis ${axis} of shape ${shapeText(shape)}, received ${item}. Check the index.`,
+      { op },
+    );
+  return item < 0 ? item + extent : item;
 }
 
-/** Indices that are known at once are checked at once. */
-function checkList(op: string, extent: number, axis: number, list: readonly Nested[]): void {
-  for (const i of list.flat(Infinity as 1) as unknown[])
+function rangeOf(op: string, extent: number, item: string): ReturnType<typeof resolveRange> {
+  const match = RANGE.exec(item);
+  if (match === null)
+    throw new ArgumentError(
+      `expected a range such as '1:3', '::2', ':' or '...', received ${JSON.stringify(item)}. Pass a number as a number.`,
+      { op },
+    );
+  const [start, stop, step] = match.slice(1).map((s) => (s === undefined ? undefined : Number(s)));
+  return resolveRange(op, extent, start, stop, step);
+}
+
+/** An array of indices; those that are known at once are checked at once. */
+function listOf(
+  op: string,
+  shape: readonly number[],
+  axis: number,
+  item: unknown,
+): NDArray | readonly Nested[] {
+  if (item instanceof NDArray) {
+    if (bodyOf(item, op).dtype !== 'bool') return item;
+    throw new DTypeError(
+      "expected an array of indices, received a bool mask. The result's shape would depend on its values: use nd.where(mask, x, 0), or indices.",
+      { op },
+    );
+  }
+  const list = ArrayBuffer.isView(item) ? Array.from(item as unknown as ArrayLike<number>) : item;
+  if (!Array.isArray(list))
+    throw new ArgumentError(
+      `expected a number, a range as text, null or an array of indices, received ${describe(item)}. Write x.at(0, '1:3').`,
+      { op },
+    );
+  const extent = shape[axis] as number;
+  for (const i of list.flat(Infinity) as unknown[])
     if (typeof i !== 'number' || !Number.isInteger(i) || i < -extent || i >= extent)
       throw new ShapeError(
         `expected indices from ${-extent} to ${extent - 1} along axis ${axis}, received ${describe(i)}. Check the indices.`,
         { op },
       );
-}
-
-interface Region {
-  readonly shape: number[];
-  readonly strides: number[];
-  readonly offset: number;
-  /** Axes of the region that index arrays select from, with their arrays. */
-  readonly lists: { readonly axis: number; readonly indices: NDArray | readonly Nested[] }[];
-}
-
-/** The regular part of an index: a strided region of x, with the axes of index arrays left whole. */
-function regionOf(x: NDArray, parts: readonly Part[]): Region {
-  const own = stridesOf(x.shape);
-  const mixed = parts.some((p) => p.kind === 'list');
-  const region: Region = { shape: [], strides: [], offset: 0, lists: [] };
-  let { offset } = region;
-  let axis = 0;
-  for (const part of parts) {
-    if (part.kind === 'new') {
-      region.shape.push(1);
-      region.strides.push(0);
-      continue;
-    }
-    const stride = own[axis] as number;
-    if (part.kind === 'range') {
-      if (part.count > 0) offset += part.start * stride;
-      region.shape.push(part.count);
-      region.strides.push(part.step * stride);
-    } else if (part.kind === 'number' && !mixed) {
-      offset += part.at * stride;
-    } else {
-      // beside index arrays a number is one more of them, as in NumPy
-      region.lists.push({
-        axis: region.shape.length,
-        indices: part.kind === 'number' ? [part.at] : part.indices,
-      });
-      region.shape.push(x.shape[axis] as number);
-      region.strides.push(stride);
-    }
-    axis++;
-  }
-  return { ...region, offset };
+  return list;
 }
 
 /** x[index], always a copy. Indices for every axis leave one element, shape `[1]`, as in MXNet 1.x. */
 export function at(x: NDArray, index: readonly Index[]): NDArray {
-  const parts = parse('at', x, index);
-  const { shape, strides, offset, lists } = regionOf(x, parts);
+  const { shape, strides, offset, lists } = regionOf('at', x, index);
   if (lists.length === 0)
     return stridedSlice(x, shape.length === 0 && x.ndim > 0 ? [1] : shape, offset, strides);
   const plain = sameShape(shape, x.shape) && sameShape(strides, stridesOf(x.shape)) && offset === 0;
@@ -249,7 +231,8 @@ const setPlacesOp = defineOp<object>({
     emit.run(identity, [value as Operand], [values]);
     emit.run(scatter, [values, at_], [to], [count, 1, 1, sizeOf(to.shape)]);
   },
-  grad: 'it writes in place, which is refused while recording',
+  // it writes in place, which is refused while recording
+  grad: null,
 });
 
 /** x[index] = value, in x's own memory; the value broadcasts and is converted to x's dtype. Returns x. */
@@ -261,8 +244,7 @@ export function set(x: NDArray, index: Index | readonly Index[], value: Value): 
       `expected a value to write, received ${String(value)}. Write y.set([':', '1:3'], 2).`,
       { op: 'set' },
     );
-  const parts = parse('set', x, list);
-  const region = regionOf(x, parts);
+  const region = regionOf('set', x, list);
   return composed(() => {
     const source =
       typeof value === 'number' || typeof value === 'boolean'

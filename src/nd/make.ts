@@ -2,7 +2,7 @@
 import { NDArray } from '../array/ndarray.ts';
 import type { Context } from '../core/context.ts';
 import { checkContext } from '../core/context.ts';
-import { checkDType, type DType, toHalf } from '../core/dtype.ts';
+import { checkDType, type DType, STORED, toHalf } from '../core/dtype.ts';
 import { ArgumentError, ShapeError } from '../core/errors.ts';
 import { describe, shapeText, sizeOf, toShape } from '../core/shape.ts';
 import { checkOptions } from '../ops/args.ts';
@@ -18,27 +18,17 @@ export type ArraySource = Nested | ArrayBufferView | NDArray;
 
 /** Values of a dtype as the bytes a device stores: floats are truncated towards zero to integers, which wrap; bool is 0 or 1. */
 export function encode(values: ArrayLike<number>, dtype: DType): ArrayBufferView {
-  switch (dtype) {
-    case 'float32':
-      return Float32Array.from(values);
-    case 'float64':
-      return Float64Array.from(values);
-    case 'float16':
-      return Uint16Array.from(values, toHalf);
-    case 'int32':
-      return Int32Array.from(values);
-    case 'uint32':
-      return Uint32Array.from(values);
-    case 'int8':
-      return Int8Array.from(values);
-    case 'uint8':
-      return Uint8Array.from(values);
-    case 'bool':
-      return Uint8Array.from(values, (v) => (v === 0 ? 0 : 1));
-  }
+  if (dtype === 'float16') return Uint16Array.from(values, toHalf);
+  if (dtype === 'bool') return Uint8Array.from(values, (v) => (v === 0 ? 0 : 1));
+  return new STORED[dtype](values);
 }
 
-function shapeOfNested(source: readonly unknown[]): number[] {
+/** Nested values in row-major order, with their shape; throws, saying where, for ragged lists and values that are no numbers. */
+export function flattenNested(
+  source: readonly unknown[],
+  op: string,
+  where = '',
+): { readonly values: number[]; readonly shape: readonly number[] } {
   const shape: number[] = [];
   for (
     let at: unknown = source;
@@ -46,26 +36,21 @@ function shapeOfNested(source: readonly unknown[]): number[] {
     at = (at as ArrayLike<unknown>)[0]
   )
     shape.push((at as ArrayLike<unknown>).length);
-  return shape;
-}
-
-/** Writes nested values in row-major order; throws, saying where, for ragged lists and values that are no numbers. */
-function flattenNested(source: readonly unknown[], shape: readonly number[]): number[] {
-  const out: number[] = [];
+  const values: number[] = [];
   const walk = (value: unknown, axis: number, path: string): void => {
     if (axis === shape.length) {
-      if (typeof value === 'number') out.push(value);
-      else if (typeof value === 'boolean') out.push(value ? 1 : 0);
-      else if (typeof value === 'bigint') out.push(Number(value));
+      if (typeof value === 'number') values.push(value);
+      else if (typeof value === 'boolean') values.push(value ? 1 : 0);
+      else if (typeof value === 'bigint') values.push(Number(value));
       else if (Array.isArray(value))
         throw new ShapeError(
           `expected lists of one depth, received a list at ${path} where others have a number. Make all rows alike.`,
-          { op: 'array' },
+          { op },
         );
       else
         throw new ArgumentError(
           `expected numbers, received ${describe(value)} at ${path}. ${value instanceof NDArray ? 'Join arrays with nd.stack(…).' : 'Convert it to a number first.'}`,
-          { op: 'array' },
+          { op },
         );
       return;
     }
@@ -76,13 +61,13 @@ function flattenNested(source: readonly unknown[], shape: readonly number[]): nu
     )
       throw new ShapeError(
         `expected rows of one length (${extent} along axis ${axis}), received ${Array.isArray(value) ? value.length : describe(value)} at ${path}. Pad the shorter rows.`,
-        { op: 'array' },
+        { op },
       );
     const list = value as unknown as ArrayLike<unknown>;
     for (let i = 0; i < extent; i++) walk(list[i], axis + 1, `${path}[${i}]`);
   };
-  walk(source, 0, '');
-  return out;
+  walk(source, 0, where);
+  return { values, shape };
 }
 
 /** Options of `nd.array`. */
@@ -123,9 +108,8 @@ export function array(source: ArraySource, options?: FromOptions): NDArray {
     values = typeof list[0] === 'bigint' ? Array.from(list, Number) : (list as ArrayLike<number>);
     own = [list.length];
   } else if (Array.isArray(source)) {
-    own = shapeOfNested(source);
+    ({ values, shape: own } = flattenNested(source, 'array'));
     toShape(own, 'array');
-    values = flattenNested(source, own);
   } else {
     throw new ArgumentError(
       `expected nested arrays, a number, a typed array or an NDArray, received ${describe(source)}. ${(source as unknown) instanceof Promise ? 'It is a Promise: await it first.' : 'Convert it first.'}`,

@@ -134,13 +134,9 @@ export interface NDArrayMethods extends Derived, Iterable<NDArray> {
   set(index: Index | readonly Index[], value: Value): NDArray;
 }
 
-function define(name: string | symbol, value: (this: NDArray, ...rest: never[]) => unknown): void {
-  Object.defineProperty(NDArray.prototype, name, { value, writable: true, configurable: true });
-}
-
 /** What operators on arrays should have been: JavaScript has no operator overloading, so the mistake is named. */
-function toPrimitive(this: NDArray, hint: string): string {
-  if (hint === 'string') return text(this);
+function toPrimitive(x: NDArray, hint: string): string {
+  if (hint === 'string') return text(x);
   throw new ArgumentError(
     hint === 'number'
       ? 'expected a method, received an operator such as < > - * / on an array. Write a.greater(b), a.lesser(b), a.sub(b), a.mul(b), a.div(b), a.neg(); for its value, await a.asscalar().'
@@ -149,61 +145,53 @@ function toPrimitive(this: NDArray, hint: string): string {
   );
 }
 
-for (const [name, f] of Object.entries(table) as [string, (x: NDArray, ...rest: unknown[]) => unknown][])
-  define(name, function (this: NDArray, ...rest: unknown[]) {
-    return f(this, ...rest);
-  });
-define('data', function (this: NDArray, dtype?: never) {
-  return data(this, dtype);
-});
-define('array', function (this: NDArray) {
-  return array(this);
-});
-for (const name of ['asscalar', 'item'])
-  define(name, function (this: NDArray) {
-    return asscalar(this, name);
-  });
-define('print', function (this: NDArray) {
-  return print(this);
-});
-define('toString', function (this: NDArray) {
-  return text(this);
-});
-define('at', function (this: NDArray, ...index: Index[]) {
-  return at(this, index);
-});
-define('set', function (this: NDArray, index: Index | readonly Index[], value: Value) {
-  return set(this, index, value);
-} as (this: NDArray, ...rest: never[]) => unknown);
 function* itself(this: NDArray): Generator<NDArray> {
   yield this;
 }
-define(Symbol.iterator, function* (this: NDArray) {
-  if (this.ndim === 0)
+
+function* rows(x: NDArray): Generator<NDArray> {
+  if (x.ndim === 0)
     throw new ShapeError(
       'expected an array with at least one axis to iterate over, received one without. Use await x.asscalar().',
       { op: 'NDArray' },
     );
-  for (let i = 0; i < this.shape[0]; i++) {
-    const row = at(this, [i]);
+  for (let i = 0; i < x.shape[0]; i++) {
+    const row = at(x, [i]);
     // an element of a vector is a vector of one element: it is its own row, else whoever walks down (deep equality in test runners) never ends
-    if (this.ndim === 1) Object.defineProperty(row, Symbol.iterator, { value: itself });
+    if (x.ndim === 1) Object.defineProperty(row, Symbol.iterator, { value: itself });
     yield row;
   }
-});
-define(Symbol.toPrimitive, toPrimitive as (this: NDArray, ...rest: never[]) => unknown);
-// console.log in Node and Bun, and in Deno
-for (const name of ['nodejs.util.inspect.custom', 'Deno.customInspect'])
-  define(Symbol.for(name), function (this: NDArray) {
-    return text(this);
+}
+
+const methods = {
+  ...table,
+  attachGrad,
+  backward,
+  data,
+  array,
+  asscalar: (x: NDArray) => asscalar(x, 'asscalar'),
+  item: (x: NDArray) => asscalar(x, 'item'),
+  print,
+  toString: text,
+  at: (x: NDArray, ...index: Index[]) => at(x, index),
+  set,
+  [Symbol.iterator]: rows,
+  [Symbol.toPrimitive]: toPrimitive,
+  // console.log in Node and Bun, and in Deno
+  [Symbol.for('nodejs.util.inspect.custom')]: text,
+  [Symbol.for('Deno.customInspect')]: text,
+} as unknown as Readonly<Record<string | symbol, (x: NDArray, ...rest: unknown[]) => unknown>>;
+
+for (const name of Reflect.ownKeys(methods)) {
+  const f = methods[name] as (x: NDArray, ...rest: unknown[]) => unknown;
+  Object.defineProperty(NDArray.prototype, name, {
+    value(this: NDArray, ...rest: unknown[]) {
+      return f(this, ...rest);
+    },
+    writable: true,
+    configurable: true,
   });
-for (const [name, f] of Object.entries({ attachGrad, backward }) as [
-  string,
-  (x: NDArray, ...rest: unknown[]) => unknown,
-][])
-  define(name, function (this: NDArray, ...rest: unknown[]) {
-    return f(this, ...rest);
-  });
+}
 Object.defineProperty(NDArray.prototype, 'grad', {
   get(this: NDArray) {
     return gradOf(this);

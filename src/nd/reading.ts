@@ -1,9 +1,18 @@
 // Values on their way to the user: typed arrays, nested arrays, numbers, printed text.
 import { bodyOf, NDArray } from '../array/ndarray.ts';
-import { bytesOf, checkDType, type DType, fromHalf, HOLDERS, type TypedArray } from '../core/dtype.ts';
+import {
+  bytesOf,
+  checkDType,
+  type DType,
+  fromHalf,
+  HOLDERS,
+  STORED,
+  type TypedArray,
+} from '../core/dtype.ts';
 import { ShapeError } from '../core/errors.ts';
 import { formatNDArray } from '../core/print.ts';
 import { shapeText, sizeOf } from '../core/shape.ts';
+import type { Device, ReadRequest } from '../device/device.ts';
 import { slots } from '../ops/invoke.ts';
 
 /** Numbers (or booleans) in arrays in arrays. */
@@ -22,25 +31,27 @@ export interface DataOf {
 }
 
 /** A device's bytes as the values they stand for. */
-function valuesOf(buffer: ArrayBuffer, dtype: DType, size: number): TypedArray {
-  if (dtype === 'float16') {
-    const bits = new Uint16Array(buffer, 0, size);
-    return Float32Array.from(bits, fromHalf);
-  }
-  return new HOLDERS[dtype](buffer, 0, size);
+function valuesOf(buffer: ArrayBuffer, { dtype, size }: NDArray): TypedArray {
+  const stored = new STORED[dtype](buffer, 0, size);
+  return dtype === 'float16' ? Float32Array.from(stored, fromHalf) : stored;
 }
 
-function requestOf(
-  x: NDArray,
-  op: string,
-): {
-  readonly storage: ReturnType<typeof bodyOf>['storage'];
-  readonly at: number;
-  readonly bytes: number;
-  readonly op: string;
-} {
-  const { storage, shape, dtype } = bodyOf(x, op);
-  return { storage, at: 0, bytes: sizeOf(shape) * bytesOf(dtype), op };
+function requestOf(x: NDArray, op: string): ReadRequest & { readonly device: Device } {
+  const { device, storage, shape, dtype } = bodyOf(x, op);
+  return { device, storage, at: 0, bytes: sizeOf(shape) * bytesOf(dtype), op };
+}
+
+/** An array's bytes as its device stores them, where that need not be waited for; null for a GPU's. */
+export function bytesNow(x: NDArray, op: string): ArrayBuffer | null {
+  const request = requestOf(x, op);
+  return request.device.readSync(request);
+}
+
+/** An array's bytes as they are now; reads of one turn are one transfer. */
+export async function readBytes(x: NDArray, op: string): Promise<ArrayBuffer> {
+  const request = requestOf(x, op);
+  const [buffer] = await request.device.read([request]);
+  return buffer as ArrayBuffer;
 }
 
 /** Refuses a read while a call is being compiled: a replay would not come here. Throws at once rather than by a Promise that nobody awaits there. */
@@ -62,15 +73,13 @@ export function isRefused(op: string): boolean {
 }
 
 async function read(x: NDArray, op: string): Promise<TypedArray> {
-  const { device, dtype } = bodyOf(x, op);
-  const [buffer] = await device.read([requestOf(x, op)]);
-  return valuesOf(buffer as ArrayBuffer, dtype, x.size);
+  return valuesOf(await readBytes(x, op), x);
 }
 
 /** The values of an array whose device need not be waited for, else undefined. For checks of the library's own: it is allowed while a call is being compiled. */
 export function readNow(x: NDArray, op: string): TypedArray | undefined {
-  const buffer = bodyOf(x, op).device.readSync(requestOf(x, op));
-  return buffer === null ? undefined : valuesOf(buffer, x.dtype, x.size);
+  const buffer = bytesNow(x, op);
+  return buffer === null ? undefined : valuesOf(buffer, x);
 }
 
 /** A fresh flat copy of the values, in their own dtype or another. */
@@ -146,21 +155,20 @@ export function print(x: NDArray): Promise<void> {
   try {
     const { device, shape, dtype } = bodyOf(x, 'print');
     const where = String(x.context);
+    const show = (values: TypedArray): void => console.log(formatNDArray(values, shape, dtype, where));
     const now = readNow(x, 'print');
     if (now !== undefined) {
-      console.log(formatNDArray(now, shape, dtype, where));
+      show(now);
       return Promise.resolve();
     }
-    const before = lastPrint.get(device) ?? Promise.resolve();
+    const before = lastPrint.get(device);
     const values = read(x, 'print');
-    const done = before.then(async () => {
-      console.log(formatNDArray(await values, shape, dtype, where));
-    });
-    // a failed print must not stop the next one
-    lastPrint.set(
-      device,
-      done.catch(() => undefined),
-    );
+    const done = (async () => {
+      // a failed print does not stop the next one
+      await before?.catch(() => undefined);
+      show(await values);
+    })();
+    lastPrint.set(device, done);
     return done;
   } catch (error) {
     return Promise.reject(error);

@@ -1,26 +1,20 @@
 // Copies between devices. What leaves a GPU must be awaited, so `copyto` and `asInContext`, which return at once, refuse that direction.
 import { bodyOf, NDArray } from '../array/ndarray.ts';
 import { Context, cpu } from '../core/context.ts';
-import { bytesOf } from '../core/dtype.ts';
 import { ArgumentError, ContextError, ShapeError } from '../core/errors.ts';
-import { describe, sameShape, shapeText, sizeOf, stridesOf } from '../core/shape.ts';
+import { describe, sameShape, shapeText, stridesOf } from '../core/shape.ts';
 import { deviceOf } from '../device/registry.ts';
 import { arrayFromBytes, slots } from '../ops/invoke.ts';
 import { astype, copy } from '../ops/moves.ts';
 import { setStridedSlice } from '../ops/slices.ts';
-import { checkReading } from './reading.ts';
+import { bytesNow, checkReading, readBytes } from './reading.ts';
 
 function move(x: NDArray, context: Context, op: string): NDArray {
-  const { device, storage, dtype, shape } = bodyOf(x, op);
+  const { device, dtype, shape } = bodyOf(x, op);
   const target = deviceOf(context, op);
   if (x.context === context && (target === device || slots.standIn !== null)) return copy(x);
   checkReading(op, 'Copy it over before the call, or make it there with { ctx: x.context }.');
-  if (target === device) {
-    // cpu(1) is the same memory as cpu(0) under another name
-    const same = device.readSync({ storage, at: 0, bytes: sizeOf(shape) * bytesOf(dtype), op });
-    if (same !== null) return arrayFromBytes(context, dtype, shape, new Uint8Array(same), op);
-  }
-  const bytes = device.readSync({ storage, at: 0, bytes: sizeOf(shape) * bytesOf(dtype), op });
+  const bytes = bytesNow(x, op);
   if (bytes === null)
     throw new ContextError(
       `expected a copy that need not wait, received one from ${x.context} to ${context}. Use await x.toCpu(), then asInContext if it goes on to another device.`,
@@ -78,10 +72,7 @@ export function toCpu(x: NDArray): Promise<NDArray> {
 }
 
 async function copyToCpu(x: NDArray): Promise<NDArray> {
-  const { device, storage, dtype, shape } = bodyOf(x, 'toCpu');
+  const { dtype, shape } = bodyOf(x, 'toCpu');
   if (x.context.deviceType === 'cpu') return x;
-  const [buffer] = await device.read([
-    { storage, at: 0, bytes: sizeOf(shape) * bytesOf(dtype), op: 'toCpu' },
-  ]);
-  return arrayFromBytes(cpu(0), dtype, shape, new Uint8Array(buffer as ArrayBuffer), 'toCpu');
+  return arrayFromBytes(cpu(0), dtype, shape, new Uint8Array(await readBytes(x, 'toCpu')), 'toCpu');
 }

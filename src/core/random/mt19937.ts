@@ -7,12 +7,6 @@ const SIZE = 624;
 const SHIFT = 397;
 const TWIST = 0x9908b0df;
 
-/** A place in the sequence, to come back to: plain data, not shared with the generator. */
-export interface Mt19937State {
-  readonly words: Uint32Array<ArrayBuffer>;
-  readonly at: number;
-}
-
 /**
  * One generator of 32-bit words.
  * @example new Mt19937(5489).next() // 3499211612
@@ -32,14 +26,6 @@ export class Mt19937 {
       previous = (Math.imul(1812433253, previous ^ (previous >>> 30)) + i) >>> 0;
       words[i] = previous;
     }
-  }
-
-  /** A generator that goes on where `state` was taken. */
-  static from(state: Mt19937State): Mt19937 {
-    const generator = new Mt19937(0);
-    generator.#words.set(state.words);
-    generator.#at = state.at;
-    return generator;
   }
 
   /** The next 32 bits, an integer in [0, 2³²). */
@@ -62,10 +48,6 @@ export class Mt19937 {
       this.#at += run;
       done += run;
     }
-  }
-
-  state(): Mt19937State {
-    return { words: this.#words.slice(), at: this.#at };
   }
 
   #renew(): void {

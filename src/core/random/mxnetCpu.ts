@@ -5,7 +5,7 @@
 // src/operator/nn/dropout-inl.h) and libstdc++'s <random> before GCC 11, with which its wheels were built. All float32 steps are rounded one by one.
 import { ArgumentError } from '../errors.ts';
 import { logFloat32 } from './logf.ts';
-import { Mt19937, type Mt19937State } from './mt19937.ts';
+import { Mt19937 } from './mt19937.ts';
 
 /** How many generators there are. */
 const GENERATORS = 1024;
@@ -19,14 +19,6 @@ const BELOW_ONE_32 = 1 - 2 ** -24;
 const BELOW_ONE_64 = 1 - 2 ** -53;
 const TWO_32 = 2 ** 32;
 const scratch = new Uint32Array(1024);
-
-/** Where all generators stand: plain data for `restore`. */
-export interface CpuRandomState {
-  readonly seed: number;
-  /** The generators used so far by number; the others stand at their beginning. */
-  readonly generators: ReadonlyMap<number, Mt19937State>;
-  readonly shuffler: Mt19937State | undefined;
-}
 
 /**
  * The generators of `cpu(0)`.
@@ -110,19 +102,6 @@ export class CpuGenerators {
   }
 
   /**
-   * Fills `out` with dropout's mask: 1/keep where u ≤ keep, else 0; keep = 1 − rate, in float32. With `shared` axes MXNet compares u < keep.
-   * @param rate what fraction is dropped, in [0, 1)
-   */
-  dropout(out: Float32Array, rate: number, shared = false): void {
-    const [keep, value] = dropoutKeep(rate);
-    this.uniform(out, 0, 1);
-    for (let i = 0; i < out.length; i++) {
-      const u = out[i] ?? 0;
-      out[i] = u < keep || (u === keep && !shared) ? value : 0;
-    }
-  }
-
-  /**
    * The order in which `random.shuffle` puts `count` rows: row i of the result is row `order[i]` of the input. It has a generator of its own, seeded 127·seed.
    *
    * `vector: false`, arrays of two axes or more: Fisher and Yates from the last row down, exactly as MXNet. `vector: true`, arrays of one axis: GNU's random_shuffle
@@ -142,21 +121,6 @@ export class CpuGenerators {
       order[j] = held;
     }
     return order;
-  }
-
-  /** Where the generators stand, as data of its own. */
-  state(): CpuRandomState {
-    const generators = new Map<number, Mt19937State>();
-    for (const [t, generator] of this.#generators) generators.set(t, generator.state());
-    return { seed: this.#seed, generators, shuffler: this.#shuffler?.state() };
-  }
-
-  /** Puts the generators where `state()` found them. */
-  restore(state: CpuRandomState): void {
-    this.#seed = state.seed;
-    this.#generators.clear();
-    for (const [t, each] of state.generators) this.#generators.set(t, Mt19937.from(each));
-    this.#shuffler = state.shuffler === undefined ? undefined : Mt19937.from(state.shuffler);
   }
 
   /** Calls `fill` for each slice of `count` values with the generator that it belongs to. */

@@ -3,7 +3,7 @@ import type { NDArray } from '../../array/ndarray.ts';
 import type { TypedArray } from '../../core/dtype.ts';
 import { ArgumentError } from '../../core/errors.ts';
 import { BATCH, drop, type Field, type Fields } from './batch.ts';
-import type { Chance } from './chance.ts';
+import type { Place } from './chance.ts';
 import { type Column, checkIndex, checkRange, columnOf } from './columns.ts';
 import { Dataset, isThenable, SLICES_BATCHES } from './dataset.ts';
 
@@ -41,7 +41,7 @@ export class ColumnDataset<T, S> extends Dataset<T, S> {
     return this.slice === ColumnDataset.prototype.slice;
   }
 
-  override [BATCH](indices: readonly number[], _chance: (place: number) => Chance): Fields | undefined {
+  override [BATCH](indices: readonly number[], _places: readonly Place[]): Fields | undefined {
     // a class of the user's with samples of its own
     if (this.at !== ColumnDataset.prototype.at) return undefined;
     const { length } = this;

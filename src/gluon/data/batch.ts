@@ -4,8 +4,9 @@ import { type DType, dtypeOfTypedArray, HOLDERS, type TypedArray } from '../../c
 import { ArgumentError, DTypeError, ShapeError } from '../../core/errors.ts';
 import { describe, sameShape, shapeText, sizeOf } from '../../core/shape.ts';
 import type { HostArray } from '../../nd/image/host.ts';
+import { flattenNested } from '../../nd/make.ts';
 import { stack } from '../../ops/joins.ts';
-import type { Chance } from './chance.ts';
+import type { Place } from './chance.ts';
 
 /** A field that is on a device already, being made from arrays on a GPU. */
 export interface DeviceField {
@@ -27,9 +28,20 @@ export interface Fields {
 /** The batch of a dataset whose samples need not be made one by one; on every dataset of the library, undefined where it cannot. */
 export const BATCH: unique symbol = Symbol('webgluon.batch');
 
-/** What can give whole batches; `chance(j)` draws for the sample at place j of the batch. */
+/** What can give whole batches; `places` are those of the samples in the epoch. */
 export interface BatchSource {
-  [BATCH](indices: readonly number[], chance: (place: number) => Chance): Fields | undefined;
+  [BATCH](indices: readonly number[], places: readonly Place[]): Fields | undefined;
+}
+
+/** On transforms: gives their host form; undefined where they have none for what they hold (a Compose with a function of the user's in it). */
+export const HOST: unique symbol = Symbol('webgluon.host');
+
+/** What `forward` does, for pictures (N, …) or one alone in host memory, into new memory. Picture n draws as the sample at place n does. */
+export type HostForm = (x: HostArray, places: readonly Place[]) => HostArray;
+
+/** A transform with a host form. */
+export interface HostTransform {
+  [HOST](): HostForm | undefined;
 }
 
 export function isHost(value: unknown): value is HostArray {
@@ -72,44 +84,15 @@ export function typedValues(
   );
 }
 
-/** A list, nested or not, that holds numbers alone. */
-function isNumbers(value: unknown): boolean {
-  return Array.isArray(value)
-    ? value.every(isNumbers)
-    : typeof value === 'number' || typeof value === 'boolean';
-}
-
-/** The extents of nested lists, by their first entries. */
-function nestedShape(value: unknown): number[] {
-  const shape: number[] = [];
-  for (let at = value; Array.isArray(at); at = at[0] as unknown) shape.push(at.length);
-  return shape;
-}
-
-/** A nested list of numbers as float32. */
-function nestedHost(value: unknown, op: string, place: number): HostArray {
-  const shape = nestedShape(value);
-  const values = (value as readonly unknown[]).flat(16) as (number | boolean)[];
-  const ragged = (v: unknown, axis: number): boolean =>
-    Array.isArray(v)
-      ? v.length !== shape[axis] || v.some((w: unknown) => ragged(w, axis + 1))
-      : axis !== shape.length;
-  if (ragged(value, 0))
-    throw new ShapeError(
-      `expected rows of one length, received ragged ones in sample ${place} of a batch. Pad the shorter rows.`,
-      { op },
-    );
-  return { values: Float32Array.from(values, Number), dtype: 'float32', shape };
-}
-
 function asHost(value: unknown, op: string, place: number): HostArray | undefined {
   if (isHost(value)) return value;
   if (ArrayBuffer.isView(value)) {
     const typed = typedValues(value, op);
     return { ...typed, shape: [typed.values.length] };
   }
-  if (Array.isArray(value) && value.length > 0 && isNumbers(value)) return nestedHost(value, op, place);
-  return undefined;
+  if (!Array.isArray(value) || value.length === 0) return undefined;
+  const { values, shape } = flattenNested(value, op, `sample ${place}`);
+  return { values: Float32Array.from(values), dtype: 'float32', shape };
 }
 
 function collateField(column: readonly unknown[], field: number, types: NumberTypes, op: string): Field {

@@ -97,13 +97,9 @@ export class HostColumn implements Column {
     const size = this.#size;
     const values = new HOLDERS[this.#dtype](indices.length * size);
     const source = this.#values;
-    if (size === 1)
-      for (let i = 0; i < indices.length; i++) values[i] = source[indices[i] as number] as number;
-    else
-      for (let i = 0; i < indices.length; i++) {
-        const from = (indices[i] as number) * size;
-        values.set(source.subarray(from, from + size), i * size);
-      }
+    indices.forEach((index, i) => {
+      values.set(source.subarray(index * size, (index + 1) * size), i * size);
+    });
     return { values, dtype: this.#dtype, shape: [indices.length, ...this.#row] };
   }
 }

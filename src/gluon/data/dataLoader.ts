@@ -4,24 +4,13 @@
 import type { NDArray } from '../../array/ndarray.ts';
 import { type Context, checkContext } from '../../core/context.ts';
 import { ArgumentError } from '../../core/errors.ts';
-import { describe } from '../../core/shape.ts';
-import { booleanArg, integerArg, readArgs, wordArg } from '../../ops/args.ts';
+import { booleanArg, integerArg, readArgs, refuse, wordArg } from '../../ops/args.ts';
 import { ArrayDataset } from './arrayDataset.ts';
 import type { BatchSource } from './batch.ts';
-import { breathe, Flight, Pace } from './breathe.ts';
 import { type Indexed, isIndexed } from './columns.ts';
 import { type Dataset, type IndexSequence, SimpleDataset } from './dataset.ts';
-import { Batches, type Prepared } from './prepare.ts';
+import { type BatchProgress, Epoch } from './prepare.ts';
 import { BatchSampler, LAST_BATCH, type LastBatch, RandomSampler, SequentialSampler } from './sampler.ts';
-
-/** How far an epoch has come. */
-export interface BatchProgress {
-  /** Batches that the loop is done with. */
-  readonly done: number;
-  /** Batches of the epoch. */
-  readonly total: number;
-  readonly unit: 'batches';
-}
 
 /** A batch of samples T: an array, or one for each member of a tuple. */
 export type BatchOf<T> = T extends readonly unknown[] ? { -readonly [K in keyof T]: NDArray } : NDArray;
@@ -96,13 +85,11 @@ export class DataLoader<T, B = BatchOf<T>> implements Iterable<B>, AsyncIterable
     const values = readArgs(OP, [batchSize, options], ['batchSize'], OPTIONS);
     this.#dataset = datasetOf(dataset);
     this.#batches = batchesOf(this.#dataset.length, values);
-    if (values['batchifyFn'] !== undefined && typeof values['batchifyFn'] !== 'function')
-      throw wrong('batchifyFn', 'a function of the samples', values['batchifyFn']);
-    if (values['onProgress'] !== undefined && typeof values['onProgress'] !== 'function')
-      throw wrong('onProgress', 'a function', values['onProgress']);
-    const signal = values['signal'] as AbortSignal | undefined;
-    if (signal !== undefined && typeof signal?.throwIfAborted !== 'function')
-      throw wrong('signal', 'an AbortSignal', signal);
+    check(values, 'batchifyFn', 'a function of the samples', isFunction);
+    check(values, 'onProgress', 'a function', isFunction);
+    check(values, 'signal', 'an AbortSignal', (v) =>
+      isFunction((v as Partial<AbortSignal> | null)?.throwIfAborted),
+    );
     if (values['ctx'] !== undefined) checkContext(values['ctx'], OP);
     integerArg(OP, values, 'prefetch', 1, 0);
     integerArg(OP, values, 'numWorkers', 0, 0);
@@ -114,123 +101,47 @@ export class DataLoader<T, B = BatchOf<T>> implements Iterable<B>, AsyncIterable
     return this.#batches.length;
   }
 
-  #begin(): { readonly work: Batches; readonly epoch: Epoch; readonly ahead: number } {
-    const options = this.#options as DataLoaderOptions<T, B>;
-    options.signal?.throwIfAborted();
-    const work = new Batches(
-      this.#dataset,
-      this.#batches[Symbol.iterator](),
-      options.batchifyFn as ((samples: unknown[]) => unknown) | undefined,
-      options.ctx,
-    );
-    const epoch = new Epoch(this.#batches.length, options.signal, options.onProgress);
-    return { work, epoch, ahead: options.prefetch ?? 1 };
+  #begin(atOnce: boolean): Epoch {
+    const { batchifyFn, ctx, signal, onProgress } = this.#options as DataLoaderOptions<unknown, unknown>;
+    const [dataset, batches] = [this.#dataset, this.#batches];
+    return new Epoch({ dataset, batches, batchify: batchifyFn, ctx, signal, onProgress }, atOnce);
   }
 
   /** One epoch, where samples are there at once. @throws ArgumentError for samples that are Promises */
   *[Symbol.iterator](): Generator<B, void, undefined> {
-    const { work, epoch } = this.#begin();
+    const epoch = this.#begin(true);
     for (;;) {
-      const prepared = work.nextNow();
-      if (prepared === undefined) return;
-      const batch = work.place(prepared);
-      yield batch.value as B;
-      batch.park();
+      const making = epoch.make();
+      let step = making.next();
+      while (step.done !== true) step = making.next();
+      if (step.value === undefined) return;
+      yield epoch.place(step.value) as B;
       epoch.done();
     }
   }
 
   /** One epoch. */
   async *[Symbol.asyncIterator](): AsyncGenerator<B, void, undefined> {
-    const { work, epoch, ahead } = this.#begin();
-    const [pace, flight] = [new Pace(), new Flight()];
-    const queue: Promise<Prepared | undefined>[] = [];
-    const fill = (): void => {
-      while (queue.length < ahead) {
-        const next = work.next(pace);
-        // looked at when its turn comes
-        next.catch(() => undefined);
-        queue.push(next);
-      }
-    };
-    let open = true;
-    try {
-      for (;;) {
-        const prepared = await epoch.until(queue.shift() ?? work.next(pace));
-        if (prepared === undefined) return await flight.land();
-        // what waits for others is begun at once; what keeps this thread busy, while the loop's body waits
-        if (work.waits) fill();
-        else if (work.quiet && ahead > 0)
-          void breathe().then(() => {
-            if (open) fill();
-          });
-        const batch = work.place(prepared);
-        yield batch.value as B;
-        batch.park();
-        epoch.done();
-        await flight.step();
-        await pace.step();
-        epoch.check();
-      }
-    } finally {
-      open = false;
-    }
+    const epoch = this.#begin(false);
+    const { signal, prefetch } = this.#options as DataLoaderOptions<T, B>;
+    const { paced } = await import('./paced.ts');
+    yield* paced(epoch, prefetch ?? 1, signal) as AsyncGenerator<B, void, undefined>;
   }
 }
 
-/** One pass: its listener and its signal. */
-class Epoch {
-  readonly #total: number;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onProgress: ((progress: BatchProgress) => void) | undefined;
-  #done = 0;
+const isFunction = (value: unknown): boolean => typeof value === 'function';
 
-  constructor(
-    total: number,
-    signal: AbortSignal | undefined,
-    onProgress: ((progress: BatchProgress) => void) | undefined,
-  ) {
-    this.#total = total;
-    this.#signal = signal;
-    this.#onProgress = onProgress;
-  }
+const isIterable = (value: unknown): boolean =>
+  isFunction((value as Partial<Iterable<unknown>> | null)?.[Symbol.iterator]);
 
-  /** The loop is done with a batch. */
-  done(): void {
-    this.#done++;
-    this.#onProgress?.({ done: this.#done, total: Math.max(this.#total, this.#done), unit: 'batches' });
-    this.check();
-  }
-
-  check(): void {
-    this.#signal?.throwIfAborted();
-  }
-
-  /** Waits, but not longer than until the abort. */
-  async until<R>(promise: Promise<R>): Promise<R> {
-    const signal = this.#signal;
-    if (signal === undefined) return promise;
-    let stop: (() => void) | undefined;
-    const aborted = new Promise<never>((_, reject) => {
-      stop = () => reject(signal.reason);
-      if (signal.aborted) stop();
-      else signal.addEventListener('abort', stop, { once: true });
-    });
-    try {
-      return await Promise.race([promise, aborted]);
-    } finally {
-      if (stop !== undefined) signal.removeEventListener('abort', stop);
-    }
-  }
-}
-
-function wrong(name: string, wanted: string, value: unknown): ArgumentError {
-  return new ArgumentError(
-    `expected ${name} to be ${wanted}, received ${describe(value)}. Check the options.`,
-    {
-      op: OP,
-    },
-  );
+/** Refuses an option that was given and does not fit. */
+function check(
+  values: Record<string, unknown>,
+  name: string,
+  wanted: string,
+  fits: (value: unknown) => boolean,
+): void {
+  if (values[name] !== undefined && !fits(values[name])) refuse(OP, name, wanted, values[name]);
 }
 
 function datasetOf(value: unknown): Indexed & Partial<BatchSource> {
@@ -245,6 +156,8 @@ function batchesOf(
 ): Iterable<readonly number[]> & { readonly length: number } {
   const shuffle = booleanArg(OP, values, 'shuffle', false);
   const lastBatch = wordArg<LastBatch>(OP, values, 'lastBatch', LAST_BATCH, 'keep');
+  check(values, 'batchSampler', 'an iterable of lists of numbers', isIterable);
+  check(values, 'sampler', 'an iterable of numbers', isIterable);
   const batchSampler = values['batchSampler'] as BatchSampler | undefined;
   if (batchSampler !== undefined) {
     const also = ['batchSize', 'shuffle', 'sampler', 'lastBatch'].find((name) => values[name] !== undefined);
@@ -253,8 +166,6 @@ function batchesOf(
         `expected batchSampler alone, received ${also} too. The batches are its own: leave ${also} out.`,
         { op: OP },
       );
-    if (typeof batchSampler?.[Symbol.iterator] !== 'function')
-      throw wrong('batchSampler', 'an iterable of lists of numbers', batchSampler);
     return batchSampler;
   }
   if (values['batchSize'] === undefined)
@@ -269,8 +180,6 @@ function batchesOf(
       'expected sampler or shuffle, received both. The order is the sampler’s own: leave shuffle out.',
       { op: OP },
     );
-  if (sampler !== undefined && typeof sampler?.[Symbol.iterator] !== 'function')
-    throw wrong('sampler', 'an iterable of numbers', sampler);
   const order = sampler ?? (shuffle ? new RandomSampler(length) : new SequentialSampler(length));
   return new BatchSampler(order, batchSize, lastBatch);
 }

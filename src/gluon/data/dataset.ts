@@ -3,10 +3,9 @@ import { type NDArray, runInScope } from '../../array/ndarray.ts';
 import { ArgumentError } from '../../core/errors.ts';
 import { describe } from '../../core/shape.ts';
 import { booleanArg, integerArg, readArgs } from '../../ops/args.ts';
-import { BATCH, type BatchSource, drop, type Fields, isHost } from './batch.ts';
-import type { Chance } from './chance.ts';
+import { BATCH, type BatchSource, drop, type Fields, HOST, type HostTransform, isHost } from './batch.ts';
+import type { Place } from './chance.ts';
 import { checkIndex, checkRange, type Indexed } from './columns.ts';
-import { hostForm } from './hostForm.ts';
 
 /** What a function of a sample takes: the members of a tuple one by one, anything else as it is. */
 export type SampleArgs<T> = T extends readonly unknown[] ? T : [T];
@@ -27,6 +26,13 @@ export interface TransformOptions {
 
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
+
+/** Refuses a Promise, whose own failure is nobody's then. @param expected completes “expected …” */
+export function checkAtOnce(value: unknown, expected: string, op: string): void {
+  if (!isThenable(value)) return;
+  value.then(undefined, () => undefined);
+  throw new ArgumentError(`expected ${expected}`, { op });
 }
 
 /** Whether `slice` gives a batch, and not a list of samples. */
@@ -54,7 +60,7 @@ export abstract class Dataset<T, S = unknown> implements BatchSource {
   /** Samples `begin` to `end` (not included; negative numbers count from the end): a list, or what the kind of dataset says. */
   slice(begin?: number, end?: number): S {
     const [from, to] = checkRange(begin, end, this.length, `${this.constructor.name}.slice`);
-    const samples = Array.from({ length: to - from }, (_, i) => this.at(from + i));
+    const samples = range(from, to).map((i) => this.at(i));
     return (samples.some(isThenable) ? Promise.all(samples) : samples) as S;
   }
 
@@ -92,10 +98,7 @@ export abstract class Dataset<T, S = unknown> implements BatchSource {
   take(count?: number | null): Dataset<T> {
     const values = readArgs('take', [count ?? undefined], ['count']);
     const wanted = integerArg('take', values, 'count', this.length, 0);
-    return new SampledDataset(
-      this,
-      Array.from({ length: Math.min(wanted, this.length) }, (_, i) => i),
-    );
+    return new SampledDataset(this, range(0, Math.min(wanted, this.length)));
   }
 
   /** Part `index` of `numShards`, for sharing samples out: contiguous parts whose lengths differ by at most one. */
@@ -110,11 +113,7 @@ export abstract class Dataset<T, S = unknown> implements BatchSource {
       );
     const [each, rest] = [Math.floor(this.length / parts), this.length % parts];
     const start = each * part + Math.min(part, rest);
-    const count = each + (part < rest ? 1 : 0);
-    return new SampledDataset(
-      this,
-      Array.from({ length: count }, (_, i) => start + i),
-    );
+    return new SampledDataset(this, range(start, start + each + (part < rest ? 1 : 0)));
   }
 
   /** The samples in a sampler's order, which is drawn now. */
@@ -138,10 +137,12 @@ export abstract class Dataset<T, S = unknown> implements BatchSource {
   }
 
   /** A batch at once; a dataset of the user's own has none. */
-  [BATCH](_indices: readonly number[], _chance: (place: number) => Chance): Fields | undefined {
+  [BATCH](_indices: readonly number[], _places: readonly Place[]): Fields | undefined {
     return undefined;
   }
 }
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
@@ -165,14 +166,12 @@ export function matching<T>(
       true,
       () => {
         const sample = dataset.at(i);
-        if (isThenable(sample)) {
-          sample.then(undefined, () => undefined);
-          throw new ArgumentError(
-            `expected samples at once, received a Promise from at(${i}). Await the samples first and make a SimpleDataset of them.`,
-            { op },
-          );
-        }
-        if (fn(sample)) found.push(i);
+        checkAtOnce(
+          sample,
+          `samples at once, received a Promise from at(${i}). Await the samples first and make a SimpleDataset of them.`,
+          op,
+        );
+        if (fn(sample as T)) found.push(i);
       },
     );
   return found;
@@ -193,14 +192,15 @@ function made(
   const lazy = booleanArg(op, readArgs(op, [options], ['lazy']), 'lazy', true);
   const transformed = new TransformedDataset(dataset, fn, what);
   if (lazy) return transformed;
-  const samples = Array.from({ length: dataset.length }, (_, i) => transformed.at(i));
-  if (samples.some(isThenable)) {
-    for (const sample of samples) if (isThenable(sample)) sample.then(undefined, () => undefined);
-    throw new ArgumentError(
-      'expected samples at once for lazy: false, received Promises. Leave lazy out, or await the samples first.',
-      { op },
+  const samples = range(0, dataset.length).map((i) => {
+    const sample = transformed.at(i);
+    checkAtOnce(
+      sample,
+      'samples at once for lazy: false, received Promises. Leave lazy out, or await the samples first.',
+      op,
     );
-  }
+    return sample;
+  });
   return new SimpleDataset(samples);
 }
 
@@ -244,10 +244,10 @@ class TransformedDataset extends Dataset<unknown> {
     return this.#source[SLICES_BATCHES];
   }
 
-  override [BATCH](indices: readonly number[], chance: (place: number) => Chance): Fields | undefined {
-    const form = hostForm(this.#fn);
+  override [BATCH](indices: readonly number[], places: readonly Place[]): Fields | undefined {
+    const form = (this.#fn as Partial<HostTransform>)[HOST]?.();
     if (form === undefined) return undefined;
-    const batch = this.#source[BATCH](indices, chance);
+    const batch = this.#source[BATCH](indices, places);
     if (batch === undefined) return undefined;
     const [first, ...rest] = batch.fields;
     // what is no picture goes the long way, where the transform itself says what is wrong
@@ -256,7 +256,7 @@ class TransformedDataset extends Dataset<unknown> {
       drop(batch.fields);
       return undefined;
     }
-    if (isHost(first)) return { tuple: batch.tuple, fields: [form(first, chance), ...rest] };
+    if (isHost(first)) return { tuple: batch.tuple, fields: [form(first, places), ...rest] };
     const { array, remake } = first;
     const apply = (x: NDArray): NDArray => {
       const y = this.#fn(x) as NDArray;
@@ -288,10 +288,10 @@ class SampledDataset<T> extends Dataset<T> {
     return this.#source.at(this.#order[checkIndex(index, this.length, 'at')] as number);
   }
 
-  override [BATCH](indices: readonly number[], chance: (place: number) => Chance): Fields | undefined {
+  override [BATCH](indices: readonly number[], places: readonly Place[]): Fields | undefined {
     return this.#source[BATCH](
       indices.map((i) => this.#order[checkIndex(i, this.length, 'at')] as number),
-      chance,
+      places,
     );
   }
 }

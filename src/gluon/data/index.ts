@@ -1,7 +1,7 @@
 // The namespace `gluon.data`: datasets, samplers, DataLoader; pictures in `gluon.data.vision`.
 
 export { type ArrayColumn, ArrayDataset } from './arrayDataset.ts';
-export { type BatchOf, type BatchProgress, DataLoader, type DataLoaderOptions } from './dataLoader.ts';
+export { type BatchOf, DataLoader, type DataLoaderOptions } from './dataLoader.ts';
 export {
   Dataset,
   type IndexSequence,
@@ -9,6 +9,7 @@ export {
   SimpleDataset,
   type TransformOptions,
 } from './dataset.ts';
+export type { BatchProgress } from './prepare.ts';
 export {
   BatchSampler,
   FilterSampler,

@@ -10,19 +10,19 @@ import { describe } from '../../core/shape.ts';
 import { fromHost, type HostArray, toHost } from '../../nd/image/host.ts';
 import { asInContext } from '../../nd/transfer.ts';
 import { unrecorded } from '../quiet.ts';
-import {
-  BATCH,
-  type BatchSource,
-  collate,
-  type Field,
-  type Fields,
-  isHost,
-  type NumberTypes,
-} from './batch.ts';
-import type { Pace } from './breathe.ts';
-import { type Chance, drawSeed, Stream, withChance } from './chance.ts';
+import { BATCH, type BatchSource, collate, type Fields, isHost, type NumberTypes } from './batch.ts';
+import { type Place, withPlace } from './chance.ts';
 import type { Indexed } from './columns.ts';
-import { isThenable } from './dataset.ts';
+import { checkAtOnce, isThenable } from './dataset.ts';
+
+/** How far an epoch has come. */
+export interface BatchProgress {
+  /** Batches that the loop is done with. */
+  readonly done: number;
+  /** Batches of the epoch. */
+  readonly total: number;
+  readonly unit: 'batches';
+}
 
 const OP = 'DataLoader';
 const label = (): string => OP;
@@ -30,49 +30,53 @@ const label = (): string => OP;
 /** A batch that waits to be put on its device. */
 export type Prepared = { readonly fields: Fields } | { readonly value: unknown };
 
-/** A batch in the loop's hands. */
-interface Placed {
-  readonly value: unknown;
-  /** The loop is done with it: its memory goes back to the device. */
-  park(): void;
-}
+/** A batch being made; undefined at the end of the epoch. It stops for Promises, to be given what they hold, and after each sample, for whoever wants to breathe. */
+export type Making = Generator<PromiseLike<unknown> | undefined, Prepared | undefined, unknown>;
 
 /** Thrown inside: a sample is on a GPU, so its batch has to be joined there. */
 const ON_DEVICE = Symbol('on a device');
 
-/** Whom the samples of a batch draw from, by their place in it. */
-type Chances = (place: number) => Chance;
+/** What an epoch is made of. */
+export interface EpochOf {
+  readonly dataset: Indexed & Partial<BatchSource>;
+  readonly batches: Iterable<readonly number[]> & { readonly length: number };
+  readonly batchify: ((samples: unknown[]) => unknown) | undefined;
+  readonly ctx: Context | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: ((progress: BatchProgress) => void) | undefined;
+}
 
-export class Batches {
-  readonly #dataset: Indexed & Partial<BatchSource>;
+export class Epoch {
+  readonly #of: EpochOf;
+  /** Whether samples have to be there at once. */
+  readonly #atOnce: boolean;
   readonly #indices: Iterator<readonly number[]>;
-  readonly #batchify: ((samples: unknown[]) => unknown) | undefined;
-  readonly #ctx: Context | undefined;
+  readonly #total: number;
   readonly #default: Context = currentContext();
   readonly #types: NumberTypes = new Map();
-  #seed: number | undefined;
+  /** What parks the arrays of the batch in the loop's hands. */
+  #parks: (() => void)[] = [];
+  readonly #chance: Place['epoch'] = { seed: undefined };
+  /** Samples asked for. */
   #count = 0;
+  /** Batches the loop is done with. */
+  #done = 0;
   /** Samples are Promises. */
   waits = false;
   /** Batches come whole: no code of the user's runs for them, so it does not matter when. */
   quiet = false;
   #onDevice: boolean;
-  #last: Promise<unknown> = Promise.resolve();
 
-  constructor(
-    dataset: Indexed & Partial<BatchSource>,
-    indices: Iterator<readonly number[]>,
-    batchify: ((samples: unknown[]) => unknown) | undefined,
-    ctx: Context | undefined,
-  ) {
-    this.#dataset = dataset;
-    this.#indices = indices;
-    this.#batchify = batchify;
-    this.#ctx = ctx;
-    this.#onDevice = batchify !== undefined;
+  constructor(of: EpochOf, atOnce: boolean) {
+    of.signal?.throwIfAborted();
+    this.#of = of;
+    this.#atOnce = atOnce;
+    this.#indices = of.batches[Symbol.iterator]();
+    this.#total = of.batches.length;
+    this.#onDevice = of.batchify !== undefined;
   }
 
-  #draw(): { readonly indices: readonly number[]; readonly chance: Chances } | undefined {
+  #draw(): { readonly indices: readonly number[]; readonly places: readonly Place[] } | undefined {
     const next = this.#indices.next();
     if (next.done === true) return undefined;
     const indices = next.value;
@@ -83,99 +87,72 @@ export class Batches {
       );
     const first = this.#count;
     this.#count += indices.length;
-    const streams: (Stream | undefined)[] = [];
-    // nothing is drawn for an epoch that leaves nothing to chance
-    const uniform = (place: number): number => {
-      this.#seed ??= drawSeed();
-      streams[place] ??= new Stream(this.#seed, first + place);
-      return streams[place].uniform();
-    };
-    return { indices, chance: (place) => ({ uniform: () => uniform(place) }) };
+    const places = indices.map((_, i) => ({ epoch: this.#chance, index: first + i, stream: undefined }));
+    return { indices, places };
   }
 
-  #whole(indices: readonly number[], chance: Chances): Fields | undefined {
-    const dataset = this.#dataset;
-    if (this.#batchify !== undefined || typeof dataset[BATCH] !== 'function') return undefined;
-    return runInScope(label, true, () => dataset[BATCH]?.(indices, chance));
-  }
-
-  /** The next batch, where samples are there at once; undefined at the end. */
-  nextNow(): Prepared | undefined {
+  /** Makes the next batch. @param before settles when what samples before these have shown is known */
+  *make(before?: Promise<unknown>): Making {
     const drawn = this.#draw();
     if (drawn === undefined) return undefined;
-    const { indices, chance } = drawn;
-    const whole = this.#whole(indices, chance);
-    if (whole !== undefined) return { fields: whole };
-    if (!this.#onDevice)
-      try {
-        const samples = indices.map((i, place) => present(this.#sample(i, chance(place)), i));
-        return { fields: collate(samples, this.#types, OP) };
-      } catch (error) {
-        if (error !== ON_DEVICE) throw error;
-        this.#onDevice = true;
-      }
-    return runInScope(label, true, () =>
-      this.#join(indices.map((i, place) => present(this.#ask(i, chance(place)), i))),
-    );
-  }
-
-  /** The next batch; undefined at the end. Samples that are Promises are begun together, and batches come in their order. */
-  next(pace: Pace): Promise<Prepared | undefined> {
-    const made = this.#make(pace, this.#last);
-    this.#last = made.catch(() => undefined);
-    return made;
-  }
-
-  async #make(pace: Pace, before: Promise<unknown>): Promise<Prepared | undefined> {
-    const drawn = this.#draw();
-    if (drawn === undefined) return undefined;
-    const { indices, chance } = drawn;
-    const whole = this.#whole(indices, chance);
+    const { indices, places } = drawn;
+    const { dataset, batchify } = this.#of;
+    const whole = batchify ? undefined : runInScope(label, true, () => dataset[BATCH]?.(indices, places));
     this.quiet = whole !== undefined;
     if (whole !== undefined) return { fields: whole };
     if (!this.#onDevice)
       try {
         const samples: unknown[] = [];
-        for (const [place, i] of indices.entries()) {
-          const sample = this.#sample(i, chance(place));
-          samples.push(sample);
-          if (isThenable(sample)) {
-            this.waits = true;
-            // one that fails is looked at when its turn comes
-            sample.then(undefined, () => undefined);
-          } else await pace.within();
+        for (const [i, index] of indices.entries()) {
+          samples.push(this.#sample(index, places[i] as Place));
+          yield;
         }
-        for (let i = 0; i < samples.length; i++)
-          if (isThenable(samples[i])) samples[i] = harvest(await samples[i], parkAs);
-        await before;
-        return { fields: collate(samples, this.#types, OP) };
+        for (const [i, sample] of samples.entries())
+          if (isThenable(sample)) samples[i] = harvest(yield sample, parkAs);
+        yield before;
+        return this.#collate(samples);
       } catch (error) {
         if (error !== ON_DEVICE) throw error;
         this.#onDevice = true;
       }
     const asked = runInScope(label, true, () => {
-      const samples = indices.map((i, place) => this.#ask(i, chance(place)));
-      return samples.some(isThenable) ? { samples } : { joined: this.#join(samples) };
+      const samples = indices.map((index, i) => this.#ask(index, places[i] as Place));
+      return samples.some(isThenable) ? samples : this.#join(samples);
     });
-    if (asked.joined !== undefined) return asked.joined;
-    this.waits = true;
-    const samples = await Promise.all(asked.samples);
-    await before;
-    return runInScope(label, true, () => this.#join(samples));
+    if (!Array.isArray(asked)) return asked;
+    for (const [i, sample] of asked.entries()) if (isThenable(sample)) asked[i] = yield sample;
+    yield before;
+    return runInScope(label, true, () => this.#join(asked));
   }
 
-  #ask(index: number, chance: Chance): unknown {
-    return withChance(chance, () => this.#dataset.at(index));
+  #collate(samples: unknown[]): Prepared {
+    return { fields: collate(samples, this.#types, OP) };
+  }
+
+  /** A sample as the dataset gives it. */
+  #ask(index: number, place: Place): unknown {
+    const sample = withPlace(place, () => this.#of.dataset.at(index));
+    if (this.#atOnce)
+      checkAtOnce(
+        sample,
+        `samples at once, received a Promise from at(${index}). Write for await (const batch of loader).`,
+        OP,
+      );
+    else if (isThenable(sample)) {
+      // one that fails is looked at when its turn comes
+      sample.then(undefined, () => undefined);
+      this.waits = true;
+    }
+    return sample;
   }
 
   /** A sample in host memory, or the Promise of one that is not there yet. */
-  #sample(index: number, chance: Chance): unknown {
+  #sample(index: number, place: Place): unknown {
     let sample: unknown;
     const own: (readonly [NDArray, HostArray])[] = [];
     // arrays that the sample is made of stay: a dataset may keep them for the next epoch
     runInScope(label, true, () => {
-      sample = this.#ask(index, chance);
-      if (isThenable(sample)) return [];
+      sample = this.#ask(index, place);
       const made = currentScope()?.made ?? [];
       sample = harvest(sample, (x, host) => {
         if (made.includes(x)) own.push([x, host]);
@@ -188,41 +165,37 @@ export class Batches {
 
   /** All samples of a batch at once. */
   #join(samples: unknown[]): Prepared {
-    if (this.#batchify === undefined) return { fields: collate(samples, this.#types, OP) };
-    const value = this.#batchify(samples);
-    if (isThenable(value)) {
-      value.then(undefined, () => undefined);
-      throw new ArgumentError(
-        'expected batchifyFn to return a batch, received a Promise. Await in the dataset: its at(i) may return Promises.',
-        { op: OP },
-      );
-    }
+    const { batchify } = this.#of;
+    if (batchify === undefined) return this.#collate(samples);
+    const value = batchify(samples);
+    checkAtOnce(
+      value,
+      'batchifyFn to return a batch, received a Promise. Await in the dataset: its at(i) may return Promises.',
+      OP,
+    );
     return { value };
   }
 
-  /** Puts a batch on its device. */
-  place(prepared: Prepared): Placed {
+  /** Puts a batch on its device, for the loop's hands. */
+  place(prepared: Prepared): unknown {
+    const { ctx } = this.#of;
     const parks: (() => void)[] = [];
-    const park = (): void => {
-      for (const one of parks) one();
-    };
+    this.#parks = parks;
     const move = (x: NDArray): NDArray => {
-      const there = this.#ctx === undefined ? x : asInContext(x, this.#ctx);
+      const there = ctx === undefined ? x : asInContext(x, ctx);
       if (there !== x) parkOnHost(x);
       return there;
     };
-    if ('value' in prepared) {
-      const value = replaceArrays(prepared.value, (x) => {
+    if ('value' in prepared)
+      return replaceArrays(prepared.value, (x) => {
         const there = move(x);
         parks.push(() => parkOnHost(there));
         return there;
       });
-      return { value, park };
-    }
-    const put = (field: Field): NDArray => {
+    const { fields, tuple } = prepared.fields;
+    const arrays = fields.map((field) => {
       if (isHost(field)) {
-        const target = this.#ctx ?? this.#default;
-        const array = fromHost(field, target, OP);
+        const array = fromHost(field, ctx ?? this.#default, OP);
         parks.push(() => {
           if (!written(array)) parkAs(array, field);
           else parkOnHost(array);
@@ -235,20 +208,18 @@ export class Batches {
         else if (!isKept(there)) freeArray(there, label);
       });
       return there;
-    };
-    const arrays = prepared.fields.fields.map(put);
-    return { value: prepared.fields.tuple ? arrays : arrays[0], park };
+    });
+    return tuple ? arrays : arrays[0];
   }
-}
 
-/** A sample that is no Promise. */
-function present(sample: unknown, index: number): unknown {
-  if (!isThenable(sample)) return sample;
-  sample.then(undefined, () => undefined);
-  throw new ArgumentError(
-    `expected samples at once, received a Promise from at(${index}). Write for await (const batch of loader).`,
-    { op: OP },
-  );
+  /** The loop is done with the batch in its hands: its memory goes back to the device. */
+  done(): void {
+    for (const park of this.#parks) park();
+    this.#done++;
+    const { onProgress, signal } = this.#of;
+    onProgress?.({ done: this.#done, total: Math.max(this.#total, this.#done), unit: 'batches' });
+    signal?.throwIfAborted();
+  }
 }
 
 /** A sample with its arrays read into host memory; `seen` is told of each. */

@@ -2,10 +2,9 @@
 import { cpu } from '../../core/context.ts';
 import { ArgumentError } from '../../core/errors.ts';
 import { describe } from '../../core/shape.ts';
-import { readNow } from '../../nd/reading.ts';
 import { booleanArg, integerArg, readArgs, wordArg } from '../../ops/args.ts';
 import { shuffleOrder } from '../../ops/creation.ts';
-import { unrecorded } from '../quiet.ts';
+import { drawn } from './chance.ts';
 import { type IndexSequence, matching } from './dataset.ts';
 
 /** An order of samples: iterate it, once for each epoch. A sampler of your own has `length` and `[Symbol.iterator]`. */
@@ -48,14 +47,7 @@ export class RandomSampler extends Sampler {
   }
 
   *[Symbol.iterator](): Generator<number, void, undefined> {
-    if (this.length === 0) return;
-    const order = unrecorded(() => {
-      const drawn = shuffleOrder(this.length, true, cpu(0));
-      const values = readNow(drawn, 'RandomSampler');
-      drawn.dispose();
-      return values;
-    });
-    if (order !== undefined) yield* order;
+    if (this.length > 0) yield* drawn(() => shuffleOrder(this.length, true, cpu(0)));
   }
 }
 

@@ -125,7 +125,7 @@ export abstract class Loss extends HybridBlock {
       );
     if (!fits(shape))
       throw new ShapeError(
-        `expected sample weights that broadcast to ${shapeText(loss.shape)}, received ${shapeText(shape)}. To weigh samples, pass shape (${loss.shape[axis]},) or ${shapeText(loss.shape.map((d, i) => (i === axis ? d : 1)))}.`,
+        `expected sample weights that broadcast to ${shapeText(loss.shape)}, received ${shapeText(shape)}. For a weight of each sample, pass shape (${loss.shape[axis]},).`,
         { op },
       );
     return typed;

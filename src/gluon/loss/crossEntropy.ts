@@ -99,7 +99,7 @@ function checkClasses(op: string, pred: readonly number[], label: NDArray, axis:
   const bad = values.findIndex((v: number) => !(v > -1 && v < classes));
   if (bad !== -1)
     throw new ArgumentError(
-      `expected labels from 0 to ${classes - 1}, one of the ${classes} classes of the prediction, received ${values[bad]} at ${bad}. Check the labels, or the number of outputs of the net.`,
+      `expected labels from 0 to ${classes - 1}, received ${values[bad]} at ${bad}. Check the labels, or the number of outputs of the net.`,
       { op },
     );
 }

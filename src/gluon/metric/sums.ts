@@ -21,6 +21,7 @@ const SPAN = 32;
 
 /** One sum on one device. */
 interface Running {
+  readonly device: object;
   readonly dtype: DType;
   /** Level k + 1 holds what levels k summed up before. Each stays where it is: a compiled step adds to the first. */
   readonly levels: NDArray[];
@@ -50,8 +51,8 @@ function advance(running: Running): void {
 
 /** A sum of one-element arrays, on each device that some come from. int32 sums are exact up to 2³¹. */
 export class RunningSum {
-  /** On each device, one for each dtype. */
-  readonly #byDevice = new Map<object, Running[]>();
+  /** One for each device and dtype. */
+  #sums: Running[] = [];
 
   /** Adds the element of `x`; `x` stays the caller's. Call it off the tape. */
   add(x: NDArray): void {
@@ -74,29 +75,20 @@ export class RunningSum {
 
   #runningFor(x: NDArray): Running {
     const { device, dtype } = bodyOf(x, 'metric');
-    let sums = this.#byDevice.get(device);
-    if (sums === undefined) {
-      sums = [];
-      this.#byDevice.set(device, sums);
-    }
-    let running = sums.find((s) => s.dtype === dtype);
-    if (running === undefined) {
-      const { context } = x;
-      running = {
-        dtype,
-        levels: [own(x, () => zeros([1], { ctx: context, dtype }))],
-        added: 0,
-        compiled: false,
-      };
-      sums.push(running);
-    }
+    const found = this.#sums.find((s) => s.device === device && s.dtype === dtype);
+    if (found !== undefined) return found;
+    const level = own(x, () => zeros([1], { ctx: x.context, dtype }));
+    const running = { device, dtype, levels: [level], added: 0, compiled: false };
+    this.#sums.push(running);
     return running;
   }
 
   /** The sum of all as it is at the call; nothing is waited for where nothing was added. */
   async total(): Promise<number> {
     if (isRefused('metric.get')) return new Promise(() => undefined);
-    const values = await Promise.all(this.#levels().map((array) => asscalar(array, 'metric.get')));
+    const values = await Promise.all(
+      this.#sums.flatMap(({ levels }) => levels.map((array) => asscalar(array, 'metric.get'))),
+    );
     return values.reduce((sum, value) => sum + value, 0);
   }
 
@@ -107,23 +99,14 @@ export class RunningSum {
         'expected a call outside of a compiled step, received one inside, which later calls would not repeat. Reset it between steps.',
         { op: 'metric.reset' },
       );
-    for (const [device, sums] of this.#byDevice) {
-      for (const running of sums) {
-        const [first, ...others] = running.levels as [NDArray, ...NDArray[]];
-        for (const array of others) array.dispose();
-        running.levels.length = 1;
-        running.added = 0;
-        if (running.compiled) clear(first);
-        else first.dispose();
-      }
-      const left = sums.filter((running) => running.compiled);
-      if (left.length > 0) this.#byDevice.set(device, left);
-      else this.#byDevice.delete(device);
+    for (const running of this.#sums) {
+      for (const array of running.levels.splice(1)) array.dispose();
+      running.added = 0;
+      const first = running.levels[0] as NDArray;
+      if (running.compiled) clear(first);
+      else first.dispose();
     }
-  }
-
-  #levels(): NDArray[] {
-    return [...this.#byDevice.values()].flatMap((sums) => sums.flatMap(({ levels }) => levels));
+    this.#sums = this.#sums.filter((running) => running.compiled);
   }
 }
 

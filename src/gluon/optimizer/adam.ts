@@ -2,15 +2,8 @@
 // MXNet's (python/mxnet/optimizer, src/operator/optimizer_op-inl.h); AdamW's those of GluonNLP.
 import type { Expr } from '../../ir/expr.ts';
 import { e } from '../../ir/expr.ts';
-import { booleanArg, numberArg } from '../../ops/args.ts';
-import {
-  boundArg,
-  Optimizer,
-  type OptimizerOptions,
-  optimizerOptions,
-  type StepNumbers,
-} from './optimizer.ts';
-import { clipped, ruleOnce, type UpdateRule, updateRule } from './rule.ts';
+import { Optimizer, type OptimizerOptions, type StepNumbers } from './optimizer.ts';
+import type { Common, Names, RuleParts, Updates } from './rule.ts';
 
 /** Options of `Adam` and `Nadam`. */
 export interface AdamOptions extends OptimizerOptions {
@@ -24,38 +17,51 @@ export interface AdamOptions extends OptimizerOptions {
   readonly lazyUpdate?: boolean | undefined;
 }
 
-const BETAS = ['beta1', 'beta2', 'restOfBeta1', 'restOfBeta2'] as const;
-type Beta = (typeof BETAS)[number];
-const SCALARS = ['lr', 'wd', 'rescale', 'clip', 'epsilon', ...BETAS] as const;
-const STATES = ['mean', 'variance'] as const;
+type Clip = (x: Expr) => Expr;
+type Leaves = Names<
+  | Common
+  | 'mean'
+  | 'variance'
+  | 'beta1'
+  | 'beta2'
+  | 'restOfBeta1'
+  | 'restOfBeta2'
+  | 'epsilon'
+  | 'ofMean'
+  | 'ofVariance'
+>;
 
-type Moments = Readonly<Record<'mean' | 'variance' | Beta, Expr>>;
-type Gradient = Readonly<Record<'grad' | 'weight' | 'rescale' | 'clip' | 'wd', Expr>>;
-
-const nextMean = (v: Moments, g: Expr): Expr => e.add(e.mul(v.beta1, v.mean), e.mul(v.restOfBeta1, g));
-const nextVariance = (v: Moments, g: Expr): Expr =>
-  e.add(e.mul(v.beta2, v.variance), e.mul(v.restOfBeta2, e.mul(g, g)));
 /** clip(rescale·grad + wd·weight). */
-const decayedFirst = (v: Gradient, clips: boolean): Expr =>
-  clipped(e.add(e.mul(v.rescale, v.grad), e.mul(v.wd, v.weight)), v.clip, clips);
+const decayedFirst = (v: Leaves, clipped: Clip): Expr =>
+  clipped(e.add(e.mul(v.rescale, v.grad), e.mul(v.wd, v.weight)));
 /** clip(rescale·grad). */
-const alone = (v: Gradient, clips: boolean): Expr => clipped(e.mul(v.rescale, v.grad), v.clip, clips);
+const alone = (v: Leaves, clipped: Clip): Expr => clipped(e.mul(v.rescale, v.grad));
+/** The mean of the gradients. */
+const nextMean = (v: Leaves, g: Expr): Updates[number] => [
+  'mean',
+  e.add(e.mul(v.beta1, v.mean), e.mul(v.restOfBeta1, g)),
+];
+/** The means of the gradients and of their squares. */
+const moments = (v: Leaves, g: Expr): Updates => [
+  nextMean(v, g),
+  ['variance', e.add(e.mul(v.beta2, v.variance), e.mul(v.restOfBeta2, e.mul(g, g)))],
+];
+/** x / (√variance + ε). */
+const scaled = (v: Leaves, x: Expr, variance: Expr): Expr => e.div(x, e.add(e.sqrt(variance), v.epsilon));
 
 abstract class WithBetas extends Optimizer {
-  readonly beta1: number;
-  readonly beta2: number;
+  declare readonly beta1: number;
+  declare readonly beta2: number;
+  /** @internal */
+  override readonly states = ['mean', 'variance'];
 
-  constructor(op: string, values: Record<string, unknown>, rate: number) {
-    super(op, values, rate);
-    this.beta1 = numberArg(op, values, 'beta1', 0.9);
-    this.beta2 = numberArg(op, values, 'beta2', 0.999);
-    booleanArg(op, values, 'lazyUpdate', true);
+  constructor(op: string, options: unknown, own: Readonly<Record<string, number | boolean | null>>) {
+    super(op, options, { learningRate: 0.001, beta1: 0.9, beta2: 0.999, ...own });
   }
 
-  /** The scalars common to all. */
-  protected betas(): Readonly<Record<Beta, number>> {
-    const { beta1, beta2 } = this;
-    return { beta1, beta2, restOfBeta1: 1 - beta1, restOfBeta2: 1 - beta2 };
+  /** @internal */
+  override scalarsOf(n: StepNumbers): Readonly<Record<string, number>> {
+    return { ...super.scalarsOf(n), restOfBeta1: 1 - this.beta1, restOfBeta2: 1 - this.beta2 };
   }
 
   /** √(1 − β₂ᵗ) / (1 − β₁ᵗ). */
@@ -69,29 +75,23 @@ abstract class WithBetas extends Optimizer {
  * @example new gluon.Trainer(net.collectParams(), 'adam', { learningRate: 0.001 });
  */
 export class Adam extends WithBetas {
-  readonly epsilon: number;
-  override readonly rule: UpdateRule;
+  declare readonly epsilon: number;
 
   constructor(options?: AdamOptions) {
-    const values = optimizerOptions('Adam', options, ['beta1', 'beta2', 'epsilon', 'lazyUpdate']);
-    super('Adam', values, 0.001);
-    this.epsilon = numberArg('Adam', values, 'epsilon', 1e-8);
-    const clips = this.clipGradient !== null;
-    this.rule = ruleOnce(`adam ${clips}`, () =>
-      updateRule('adam', {
-        states: STATES,
-        scalars: SCALARS,
-        update: (v) => [
-          ['mean', nextMean(v, decayedFirst(v, clips))],
-          ['variance', nextVariance(v, decayedFirst(v, clips))],
-          ['weight', e.sub(v.weight, e.div(e.mul(v.lr, v.mean), e.add(e.sqrt(v.variance), v.epsilon)))],
-        ],
-      }),
-    );
+    super('Adam', options, { epsilon: 1e-8, lazyUpdate: true });
   }
 
+  /** @internal */
+  override updates(v: Leaves, clipped: Clip): Updates {
+    return [
+      ...moments(v, decayedFirst(v, clipped)),
+      ['weight', e.sub(v.weight, scaled(v, e.mul(v.lr, v.mean), v.variance))],
+    ];
+  }
+
+  /** @internal */
   override scalarsOf(n: StepNumbers): Readonly<Record<string, number>> {
-    return { ...n, ...this.betas(), epsilon: this.epsilon, lr: n.lr * this.correction(n.t) };
+    return { ...super.scalarsOf(n), lr: n.lr * this.correction(n.t) };
   }
 }
 
@@ -109,38 +109,22 @@ export interface AdamWOptions extends OptimizerOptions {
  * Adam with decay apart from the gradient: w ← w − lr'·(m / (√v + ε) + wd·w), lr' being corrected as in Adam. Learning rate 0.001. Loshchilov & Hutter, 2017.
  */
 export class AdamW extends WithBetas {
-  readonly epsilon: number;
-  readonly correctBias: boolean;
-  override readonly rule: UpdateRule;
+  declare readonly epsilon: number;
+  declare readonly correctBias: boolean;
 
   constructor(options?: AdamWOptions) {
-    const values = optimizerOptions('AdamW', options, ['beta1', 'beta2', 'epsilon', 'correctBias']);
-    super('AdamW', values, 0.001);
-    this.epsilon = numberArg('AdamW', values, 'epsilon', 1e-6);
-    this.correctBias = booleanArg('AdamW', values, 'correctBias', true);
-    const clips = this.clipGradient !== null;
-    this.rule = ruleOnce(`adamw ${clips}`, () =>
-      updateRule('adamw', {
-        states: STATES,
-        scalars: SCALARS,
-        update: (v) => [
-          ['mean', nextMean(v, alone(v, clips))],
-          ['variance', nextVariance(v, alone(v, clips))],
-          [
-            'weight',
-            e.sub(
-              v.weight,
-              e.mul(v.lr, e.add(e.div(v.mean, e.add(e.sqrt(v.variance), v.epsilon)), e.mul(v.wd, v.weight))),
-            ),
-          ],
-        ],
-      }),
-    );
+    super('AdamW', options, { epsilon: 1e-6, correctBias: true });
   }
 
+  /** @internal */
+  override updates(v: Leaves, clipped: Clip): Updates {
+    const step = e.add(scaled(v, v.mean, v.variance), e.mul(v.wd, v.weight));
+    return [...moments(v, alone(v, clipped)), ['weight', e.sub(v.weight, e.mul(v.lr, step))]];
+  }
+
+  /** @internal */
   override scalarsOf(n: StepNumbers): Readonly<Record<string, number>> {
-    const lr = this.correctBias ? n.lr * this.correction(n.t) : n.lr;
-    return { ...n, ...this.betas(), epsilon: this.epsilon, lr };
+    return { ...super.scalarsOf(n), lr: this.correctBias ? n.lr * this.correction(n.t) : n.lr };
   }
 }
 
@@ -155,30 +139,24 @@ export interface AdamaxOptions extends OptimizerOptions {
  * stays; MXNet gives NaN there. Learning rate 0.002. Kingma & Ba, 2014, section 7.1.
  */
 export class Adamax extends WithBetas {
-  override readonly rule: UpdateRule;
-
   constructor(options?: AdamaxOptions) {
-    const values = optimizerOptions('Adamax', options, ['beta1', 'beta2']);
-    super('Adamax', values, 0.002);
-    const clips = this.clipGradient !== null;
-    this.rule = ruleOnce(`adamax ${clips}`, () =>
-      updateRule('adamax', {
-        states: STATES,
-        scalars: SCALARS,
-        update: (v) => [
-          ['mean', nextMean(v, decayedFirst(v, clips))],
-          ['variance', e.max(e.mul(v.beta2, v.variance), e.abs(decayedFirst(v, clips)))],
-          [
-            'weight',
-            e.select(e.eq(v.variance, 0), v.weight, e.sub(v.weight, e.mul(v.lr, e.div(v.mean, v.variance)))),
-          ],
-        ],
-      }),
-    );
+    super('Adamax', options, { learningRate: 0.002 });
   }
 
+  /** @internal */
+  override updates(v: Leaves, clipped: Clip): Updates {
+    const g = decayedFirst(v, clipped);
+    const moved = e.sub(v.weight, e.mul(v.lr, e.div(v.mean, v.variance)));
+    return [
+      nextMean(v, g),
+      ['variance', e.max(e.mul(v.beta2, v.variance), e.abs(g))],
+      ['weight', e.select(e.eq(v.variance, 0), v.weight, moved)],
+    ];
+  }
+
+  /** @internal */
   override scalarsOf(n: StepNumbers): Readonly<Record<string, number>> {
-    return { ...n, ...this.betas(), epsilon: 0, lr: n.lr / (1 - this.beta1 ** n.t) };
+    return { ...super.scalarsOf(n), lr: n.lr / (1 - this.beta1 ** n.t) };
   }
 }
 
@@ -194,54 +172,31 @@ export interface NadamOptions extends AdamOptions {
  * 0.001. Dozat, 2016.
  */
 export class Nadam extends WithBetas {
-  readonly epsilon: number;
-  readonly scheduleDecay: number;
-  override readonly rule: UpdateRule;
+  declare readonly epsilon: number;
+  declare readonly scheduleDecay: number;
   /** The product of the momenta up to each t. */
   readonly #products: number[] = [1];
 
   constructor(options?: NadamOptions) {
-    const values = optimizerOptions('Nadam', options, [
-      'beta1',
-      'beta2',
-      'epsilon',
-      'scheduleDecay',
-      'lazyUpdate',
-    ]);
-    super('Nadam', values, 0.001);
-    this.epsilon = numberArg('Nadam', values, 'epsilon', 1e-8);
-    this.scheduleDecay = numberArg('Nadam', values, 'scheduleDecay', 0.004);
-    const clips = this.clipGradient !== null;
-    this.rule = ruleOnce(`nadam ${clips}`, () =>
-      updateRule('nadam', {
-        states: STATES,
-        // ofGrad = (1 − μₜ)/(1 − μ₁…μₜ), ofMean = μₜ₊₁/(1 − μ₁…μₜ₊₁), ofVariance = 1/(1 − β₂ᵗ)
-        scalars: [...SCALARS, 'ofGrad', 'ofMean', 'ofVariance'],
-        update: (v) => [
-          ['mean', nextMean(v, decayedFirst(v, clips))],
-          ['variance', nextVariance(v, decayedFirst(v, clips))],
-          [
-            'weight',
-            e.sub(
-              v.weight,
-              e.div(
-                e.mul(v.lr, e.add(e.mul(v.ofGrad, decayedFirst(v, clips)), e.mul(v.ofMean, v.mean))),
-                e.add(e.sqrt(e.mul(v.ofVariance, v.variance)), v.epsilon),
-              ),
-            ),
-          ],
-        ],
-      }),
-    );
+    super('Nadam', options, { epsilon: 1e-8, scheduleDecay: 0.004, lazyUpdate: true });
   }
 
+  /** @internal ofGrad = (1 − μₜ)/(1 − μ₁…μₜ), ofMean = μₜ₊₁/(1 − μ₁…μₜ₊₁), ofVariance = 1/(1 − β₂ᵗ) */
+  override updates(v: Leaves & Names<'ofGrad'>, clipped: Clip): Updates {
+    const g = decayedFirst(v, clipped);
+    const mean = e.add(e.mul(v.ofGrad, g), e.mul(v.ofMean, v.mean));
+    return [
+      ...moments(v, g),
+      ['weight', e.sub(v.weight, scaled(v, e.mul(v.lr, mean), e.mul(v.ofVariance, v.variance)))],
+    ];
+  }
+
+  /** @internal */
   override scalarsOf(n: StepNumbers): Readonly<Record<string, number>> {
     const product = this.#productUpTo(n.t);
     const [now, next] = [this.#momentum(n.t), this.#momentum(n.t + 1)];
     return {
-      ...n,
-      ...this.betas(),
-      epsilon: this.epsilon,
+      ...super.scalarsOf(n),
       ofGrad: (1 - now) / (1 - product),
       ofMean: next / (1 - product * next),
       ofVariance: 1 / (1 - this.beta2 ** n.t),
@@ -273,63 +228,45 @@ export interface LAMBOptions extends OptimizerOptions {
   readonly biasCorrection?: boolean | undefined;
 }
 
+type Norms = Names<Common | 'direction' | 'weightNorm' | 'directionNorm' | 'lowerBound' | 'upperBound'>;
+
 /**
  * Adam with a step as long as the layer: d = m̂ / (√v̂ + ε) + wd·w, w ← w − lr·(‖w‖ / ‖d‖)·d, the ratio 1 where a norm is 0. Learning rate 0.001. You et al., 2019.
  */
 export class LAMB extends WithBetas {
-  readonly epsilon: number;
-  readonly lowerBound: number | null;
-  readonly upperBound: number | null;
-  readonly biasCorrection: boolean;
-  override readonly rule: UpdateRule;
+  declare readonly epsilon: number;
+  declare readonly lowerBound: number | null;
+  declare readonly upperBound: number | null;
+  declare readonly biasCorrection: boolean;
 
   constructor(options?: LAMBOptions) {
-    const own = ['beta1', 'beta2', 'epsilon', 'lowerBound', 'upperBound', 'biasCorrection'];
-    const values = optimizerOptions('LAMB', options, own);
-    super('LAMB', values, 0.001);
-    this.epsilon = numberArg('LAMB', values, 'epsilon', 1e-6);
-    this.lowerBound = boundArg('LAMB', values, 'lowerBound');
-    this.upperBound = boundArg('LAMB', values, 'upperBound');
-    this.biasCorrection = booleanArg('LAMB', values, 'biasCorrection', true);
-    const clips = this.clipGradient !== null;
-    const [from, to] = [this.lowerBound !== null, this.upperBound !== null];
-    this.rule = ruleOnce(`lamb ${clips} ${from} ${to}`, () => lambRule(clips, from, to));
+    super('LAMB', options, { epsilon: 1e-6, lowerBound: null, upperBound: null, biasCorrection: true });
   }
 
+  /** @internal */
+  override updates(v: Leaves, clipped: Clip): Updates {
+    return moments(v, alone(v, clipped));
+  }
+
+  /** @internal */
+  override readonly layerwise: RuleParts['layerwise'] = {
+    direction: (v: Leaves) =>
+      e.add(scaled(v, e.mul(v.ofMean, v.mean), e.mul(v.ofVariance, v.variance)), e.mul(v.wd, v.weight)),
+    step: (v: Norms) => {
+      const least = this.lowerBound === null ? v.weightNorm : e.max(v.weightNorm, v.lowerBound);
+      const norm = this.upperBound === null ? least : e.min(least, v.upperBound);
+      const zero = e.or(e.eq(norm, 0), e.eq(v.directionNorm, 0));
+      const ratio = e.select(zero, 1, e.div(norm, v.directionNorm));
+      return e.sub(v.weight, e.mul(e.mul(v.lr, ratio), v.direction));
+    },
+  };
+
+  /** @internal */
   override scalarsOf(n: StepNumbers): Readonly<Record<string, number>> {
     return {
-      ...n,
-      ...this.betas(),
-      epsilon: this.epsilon,
+      ...super.scalarsOf(n),
       ofMean: this.biasCorrection ? 1 / (1 - this.beta1 ** n.t) : 1,
       ofVariance: this.biasCorrection ? 1 / (1 - this.beta2 ** n.t) : 1,
-      lower: this.lowerBound ?? 0,
-      upper: this.upperBound ?? 0,
     };
   }
-}
-
-function lambRule(clips: boolean, from: boolean, to: boolean): UpdateRule {
-  return updateRule('lamb', {
-    states: STATES,
-    scalars: [...SCALARS, 'ofMean', 'ofVariance', 'lower', 'upper'],
-    update: (v) => [
-      ['mean', nextMean(v, alone(v, clips))],
-      ['variance', nextVariance(v, alone(v, clips))],
-    ],
-    layerwise: {
-      direction: (v) =>
-        e.add(
-          e.div(e.mul(v.ofMean, v.mean), e.add(e.sqrt(e.mul(v.ofVariance, v.variance)), v.epsilon)),
-          e.mul(v.wd, v.weight),
-        ),
-      step(v) {
-        const least = from ? e.max(v.weightNorm, v.lower) : v.weightNorm;
-        const norm = to ? e.min(least, v.upper) : least;
-        const zero = e.or(e.eq(norm, 0), e.eq(v.directionNorm, 0));
-        const ratio = e.select(zero, 1, e.div(norm, v.directionNorm));
-        return e.sub(v.weight, e.mul(e.mul(v.lr, ratio), v.direction));
-      },
-    },
-  });
 }

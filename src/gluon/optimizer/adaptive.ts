@@ -1,17 +1,16 @@
 // Optimizers that give each element its own rate: AdaGrad, RMSProp, AdaDelta, Ftrl. Formulas and defaults are MXNet 1.x's (python/mxnet/optimizer,
 // src/operator/optimizer_op-inl.h).
+import type { Expr } from '../../ir/expr.ts';
 import { e } from '../../ir/expr.ts';
-import { booleanArg, numberArg } from '../../ops/args.ts';
-import {
-  boundArg,
-  Optimizer,
-  type OptimizerOptions,
-  optimizerOptions,
-  type StepNumbers,
-} from './optimizer.ts';
-import { clipped, ruleOnce, type UpdateRule, updateRule } from './rule.ts';
+import { Optimizer, type OptimizerOptions, type StepNumbers } from './optimizer.ts';
+import { type Common, type Names, type Updates, within } from './rule.ts';
 
-const COMMON = ['lr', 'wd', 'rescale', 'clip'] as const;
+type Clip = (x: Expr) => Expr;
+
+const square = (x: Expr): Expr => e.mul(x, x);
+/** decay·mean + rest·x, rest being 1 − decay. */
+const blended = (decay: Expr, mean: Expr, rest: Expr, x: Expr): Expr =>
+  e.add(e.mul(decay, mean), e.mul(rest, x));
 
 /** Options of `AdaGrad`. */
 export interface AdaGradOptions extends OptimizerOptions {
@@ -23,37 +22,22 @@ export interface AdaGradOptions extends OptimizerOptions {
  * AdaGrad: g ← clip(g), h ← h + g², w ← w − lr·(g / √(h + eps) + wd·w). Learning rate 0.01. Duchi et al., 2011.
  */
 export class AdaGrad extends Optimizer {
-  readonly eps: number;
-  override readonly rule: UpdateRule;
+  declare readonly eps: number;
+  /** @internal */
+  override readonly states = ['history'];
 
   constructor(options?: AdaGradOptions) {
-    const values = optimizerOptions('AdaGrad', options, ['eps']);
-    super('AdaGrad', values);
-    this.eps = numberArg('AdaGrad', values, 'eps', 1e-7);
-    const clips = this.clipGradient !== null;
-    this.rule = ruleOnce(`adagrad ${clips}`, () =>
-      updateRule('adagrad', {
-        states: ['history'],
-        scalars: [...COMMON, 'eps'],
-        update: (v) => {
-          const g = clipped(e.mul(v.rescale, v.grad), v.clip, clips);
-          return [
-            ['history', e.add(v.history, e.mul(g, g))],
-            [
-              'weight',
-              e.sub(
-                v.weight,
-                e.mul(v.lr, e.add(e.div(g, e.sqrt(e.add(v.history, v.eps))), e.mul(v.wd, v.weight))),
-              ),
-            ],
-          ];
-        },
-      }),
-    );
+    super('AdaGrad', options, { eps: 1e-7 });
   }
 
-  override scalarsOf(n: StepNumbers): Readonly<Record<string, number>> {
-    return { ...n, eps: this.eps };
+  /** @internal */
+  override updates(v: Names<Common | 'history' | 'eps'>, clipped: Clip): Updates {
+    const g = clipped(e.mul(v.rescale, v.grad));
+    const step = e.add(e.div(g, e.sqrt(e.add(v.history, v.eps))), e.mul(v.wd, v.weight));
+    return [
+      ['history', e.add(v.history, square(g))],
+      ['weight', e.sub(v.weight, e.mul(v.lr, step))],
+    ];
   }
 }
 
@@ -71,71 +55,62 @@ export interface RMSPropOptions extends OptimizerOptions {
   readonly clipWeights?: number | null | undefined;
 }
 
+type RMSNames =
+  | 'meanSquare'
+  | 'mean'
+  | 'delta'
+  | 'gamma1'
+  | 'restOfGamma1'
+  | 'gamma2'
+  | 'epsilon'
+  | 'clipWeights';
+
 /**
  * RMSProp: g ← clip(g + wd·w), n ← γ₁·n + (1 − γ₁)·g², w ← w − lr·g / √(n + ε) (Tieleman & Hinton, 2012); centered: also a ← γ₁·a + (1 − γ₁)·g,
  * δ ← γ₂·δ − lr·g / √(n − a² + ε), w ← w + δ (Graves, 2013, equations 38 to 45). Learning rate 0.001.
  */
 export class RMSProp extends Optimizer {
-  readonly gamma1: number;
-  readonly gamma2: number;
-  readonly epsilon: number;
-  readonly centered: boolean;
-  readonly clipWeights: number | null;
-  override readonly rule: UpdateRule;
+  declare readonly gamma1: number;
+  declare readonly gamma2: number;
+  declare readonly epsilon: number;
+  declare readonly centered: boolean;
+  declare readonly clipWeights: number | null;
 
   constructor(options?: RMSPropOptions) {
-    const own = ['gamma1', 'gamma2', 'epsilon', 'centered', 'clipWeights'];
-    const values = optimizerOptions('RMSProp', options, own);
-    super('RMSProp', values, 0.001);
-    this.gamma1 = numberArg('RMSProp', values, 'gamma1', 0.9);
-    this.gamma2 = numberArg('RMSProp', values, 'gamma2', 0.9);
-    this.epsilon = numberArg('RMSProp', values, 'epsilon', 1e-8);
-    this.centered = booleanArg('RMSProp', values, 'centered', false);
-    this.clipWeights = boundArg('RMSProp', values, 'clipWeights');
-    const [clips, bounds] = [this.clipGradient !== null, this.clipWeights !== null];
-    this.rule = this.centered
-      ? ruleOnce(`rmspropCentered ${clips} ${bounds}`, () => centeredRule(clips, bounds))
-      : ruleOnce(`rmsprop ${clips} ${bounds}`, () => plainRule(clips, bounds));
+    super('RMSProp', options, {
+      learningRate: 0.001,
+      gamma1: 0.9,
+      gamma2: 0.9,
+      epsilon: 1e-8,
+      centered: false,
+      clipWeights: null,
+    });
   }
 
+  /** @internal */
+  override get states(): readonly string[] {
+    return this.centered ? ['meanSquare', 'mean', 'delta'] : ['meanSquare'];
+  }
+
+  /** @internal */
   override scalarsOf(n: StepNumbers): Readonly<Record<string, number>> {
-    const { gamma1, gamma2, epsilon } = this;
-    return { ...n, gamma1, restOfGamma1: 1 - gamma1, gamma2, epsilon, bound: this.clipWeights ?? 0 };
+    return { ...super.scalarsOf(n), restOfGamma1: 1 - this.gamma1 };
   }
-}
 
-const RMS = [...COMMON, 'gamma1', 'restOfGamma1', 'gamma2', 'epsilon', 'bound'] as const;
-
-function plainRule(clips: boolean, bounds: boolean): UpdateRule {
-  return updateRule('rmsprop', {
-    states: ['meanSquare'],
-    scalars: RMS,
-    update: (v) => {
-      const g = clipped(e.add(e.mul(v.rescale, v.grad), e.mul(v.wd, v.weight)), v.clip, clips);
-      const next = e.sub(v.weight, e.div(e.mul(v.lr, g), e.sqrt(e.add(v.meanSquare, v.epsilon))));
-      return [
-        ['meanSquare', e.add(e.mul(v.gamma1, v.meanSquare), e.mul(v.restOfGamma1, e.mul(g, g)))],
-        ['weight', clipped(next, v.bound, bounds)],
-      ];
-    },
-  });
-}
-
-function centeredRule(clips: boolean, bounds: boolean): UpdateRule {
-  return updateRule('rmspropCentered', {
-    states: ['meanSquare', 'mean', 'delta'],
-    scalars: RMS,
-    update: (v) => {
-      const g = clipped(e.add(e.mul(v.rescale, v.grad), e.mul(v.wd, v.weight)), v.clip, clips);
-      const variance = e.sub(v.meanSquare, e.mul(v.mean, v.mean));
-      return [
-        ['meanSquare', e.add(e.mul(v.gamma1, v.meanSquare), e.mul(v.restOfGamma1, e.mul(g, g)))],
-        ['mean', e.add(e.mul(v.gamma1, v.mean), e.mul(v.restOfGamma1, g))],
-        ['delta', e.sub(e.mul(v.gamma2, v.delta), e.div(e.mul(v.lr, g), e.sqrt(e.add(variance, v.epsilon))))],
-        ['weight', clipped(e.add(v.weight, v.delta), v.bound, bounds)],
-      ];
-    },
-  });
+  /** @internal */
+  override updates(v: Names<Common | RMSNames>, clipped: Clip): Updates {
+    const g = clipped(e.add(e.mul(v.rescale, v.grad), e.mul(v.wd, v.weight)));
+    const step = (variance: Expr): Expr => e.div(e.mul(v.lr, g), e.sqrt(e.add(variance, v.epsilon)));
+    const bounded = (x: Expr): Expr => (this.clipWeights === null ? x : within(x, v.clipWeights));
+    const meanSquare = ['meanSquare', blended(v.gamma1, v.meanSquare, v.restOfGamma1, square(g))] as const;
+    if (!this.centered) return [meanSquare, ['weight', bounded(e.sub(v.weight, step(v.meanSquare)))]];
+    return [
+      meanSquare,
+      ['mean', blended(v.gamma1, v.mean, v.restOfGamma1, g)],
+      ['delta', e.sub(e.mul(v.gamma2, v.delta), step(e.sub(v.meanSquare, square(v.mean))))],
+      ['weight', bounded(e.add(v.weight, v.delta))],
+    ];
+  }
 }
 
 /** Options of `AdaDelta`. */
@@ -150,39 +125,34 @@ export interface AdaDeltaOptions extends OptimizerOptions {
  * AdaDelta, which needs no learning rate and ignores one: a ← ρ·a + (1 − ρ)·g², δ = √(d + ε)/√(a + ε)·g, d ← ρ·d + (1 − ρ)·δ², w ← w − (δ + wd·w). Zeiler, 2012.
  */
 export class AdaDelta extends Optimizer {
-  readonly rho: number;
-  readonly epsilon: number;
-  override readonly rule: UpdateRule;
+  declare readonly rho: number;
+  declare readonly epsilon: number;
+  /** @internal */
+  override readonly states = ['meanGrad', 'meanDelta'];
 
   constructor(options?: AdaDeltaOptions) {
-    const values = optimizerOptions('AdaDelta', options, ['rho', 'epsilon']);
-    super('AdaDelta', values);
-    this.rho = numberArg('AdaDelta', values, 'rho', 0.9);
-    this.epsilon = numberArg('AdaDelta', values, 'epsilon', 1e-5);
-    const clips = this.clipGradient !== null;
-    this.rule = ruleOnce(`adadelta ${clips}`, () =>
-      updateRule('adadelta', {
-        states: ['meanGrad', 'meanDelta'],
-        scalars: [...COMMON, 'rho', 'restOfRho', 'epsilon'],
-        update: (v) => {
-          const g = clipped(e.mul(v.rescale, v.grad), v.clip, clips);
-          const delta = e.mul(
-            e.div(e.sqrt(e.add(v.meanDelta, v.epsilon)), e.sqrt(e.add(v.meanGrad, v.epsilon))),
-            g,
-          );
-          return [
-            ['meanGrad', e.add(e.mul(v.rho, v.meanGrad), e.mul(v.restOfRho, e.mul(g, g)))],
-            // δ reads the old mean of δ², so the weight goes first
-            ['weight', e.sub(v.weight, e.add(delta, e.mul(v.wd, v.weight)))],
-            ['meanDelta', e.add(e.mul(v.rho, v.meanDelta), e.mul(v.restOfRho, e.mul(delta, delta)))],
-          ];
-        },
-      }),
-    );
+    super('AdaDelta', options, { rho: 0.9, epsilon: 1e-5 });
   }
 
+  /** @internal */
   override scalarsOf(n: StepNumbers): Readonly<Record<string, number>> {
-    return { ...n, rho: this.rho, restOfRho: 1 - this.rho, epsilon: this.epsilon };
+    return { ...super.scalarsOf(n), restOfRho: 1 - this.rho };
+  }
+
+  /** @internal */
+  override updates(
+    v: Names<Common | 'meanGrad' | 'meanDelta' | 'rho' | 'restOfRho' | 'epsilon'>,
+    clipped: Clip,
+  ): Updates {
+    const g = clipped(e.mul(v.rescale, v.grad));
+    const root = (mean: Expr): Expr => e.sqrt(e.add(mean, v.epsilon));
+    const delta = e.mul(e.div(root(v.meanDelta), root(v.meanGrad)), g);
+    return [
+      ['meanGrad', blended(v.rho, v.meanGrad, v.restOfRho, square(g))],
+      // δ reads the old mean of δ², so the weight goes first
+      ['weight', e.sub(v.weight, e.add(delta, e.mul(v.wd, v.weight)))],
+      ['meanDelta', blended(v.rho, v.meanDelta, v.restOfRho, square(delta))],
+    ];
   }
 }
 
@@ -199,38 +169,25 @@ export interface FtrlOptions extends OptimizerOptions {
  * McMahan et al., 2013.
  */
 export class Ftrl extends Optimizer {
-  readonly lamda1: number;
-  readonly beta: number;
-  override readonly rule: UpdateRule;
+  declare readonly lamda1: number;
+  declare readonly beta: number;
+  /** @internal */
+  override readonly states = ['z', 'n'];
 
   constructor(options?: FtrlOptions) {
-    const values = optimizerOptions('Ftrl', options, ['lamda1', 'beta']);
-    super('Ftrl', values, 0.1);
-    this.lamda1 = numberArg('Ftrl', values, 'lamda1', 0.01);
-    this.beta = numberArg('Ftrl', values, 'beta', 1);
-    const clips = this.clipGradient !== null;
-    this.rule = ruleOnce(`ftrl ${clips}`, () =>
-      updateRule('ftrl', {
-        states: ['z', 'n'],
-        scalars: [...COMMON, 'lamda1', 'beta'],
-        update: (v) => {
-          const g = clipped(e.mul(v.rescale, v.grad), v.clip, clips);
-          const grown = e.sub(e.sqrt(e.add(v.n, e.mul(g, g))), e.sqrt(v.n));
-          const rate = e.add(e.div(e.add(v.beta, e.sqrt(v.n)), v.lr), v.wd);
-          return [
-            ['z', e.add(v.z, e.sub(g, e.div(e.mul(grown, v.weight), v.lr)))],
-            ['n', e.add(v.n, e.mul(g, g))],
-            [
-              'weight',
-              e.select(e.gt(e.abs(v.z), v.lamda1), e.div(e.sub(e.mul(e.sign(v.z), v.lamda1), v.z), rate), 0),
-            ],
-          ];
-        },
-      }),
-    );
+    super('Ftrl', options, { learningRate: 0.1, lamda1: 0.01, beta: 1 });
   }
 
-  override scalarsOf(n: StepNumbers): Readonly<Record<string, number>> {
-    return { ...n, lamda1: this.lamda1, beta: this.beta };
+  /** @internal */
+  override updates(v: Names<Common | 'z' | 'n' | 'lamda1' | 'beta'>, clipped: Clip): Updates {
+    const g = clipped(e.mul(v.rescale, v.grad));
+    const grown = e.sub(e.sqrt(e.add(v.n, square(g))), e.sqrt(v.n));
+    const rate = e.add(e.div(e.add(v.beta, e.sqrt(v.n)), v.lr), v.wd);
+    const reached = e.div(e.sub(e.mul(e.sign(v.z), v.lamda1), v.z), rate);
+    return [
+      ['z', e.add(v.z, e.sub(g, e.div(e.mul(grown, v.weight), v.lr)))],
+      ['n', e.add(v.n, square(g))],
+      ['weight', e.select(e.gt(e.abs(v.z), v.lamda1), reached, 0)],
+    ];
   }
 }

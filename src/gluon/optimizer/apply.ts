@@ -1,15 +1,17 @@
-// Runs an optimizer's step over arrays, or gives it to a recorder. The one place that knows how: a kernel for each parameter, in place; norms, where a rule wants them, beside it.
-import { bodyOf, type NDArray } from '../../array/ndarray.ts';
+// Runs an optimizer's step over arrays: a kernel for each parameter, in place; norms, where a rule wants them, beside it. Parameters of a GPU are updated all at once by arena.ts,
+// which comes with a GPU; compiled/updates.ts gives steps to a recorder.
+import { bodyOf } from '../../array/ndarray.ts';
 import { bytesOf, isFloat } from '../../core/dtype.ts';
 import { ContextError, DTypeError, ShapeError } from '../../core/errors.ts';
 import { sameShape, shapeText, sizeOf } from '../../core/shape.ts';
+import { besideGpu } from '../../device/gpus.ts';
 import { e } from '../../ir/expr.ts';
 import type { GraphScalar } from '../../ir/graph.ts';
 import { type Operand, rowKernel } from '../../ir/kernel.ts';
-import { slots, type Updated, type UpdateEmitter } from '../../ops/invoke.ts';
-import { type Arenas, columnsOf, groupsOf, targetsOf, type UpdateItem } from './arena.ts';
-import { layoutOf } from './pack.ts';
+import { slots, type UpdateEmitter } from '../../ops/invoke.ts';
+import { compilerAtHand } from '../hybridize.ts';
 import type { UpdateRule } from './rule.ts';
+import { type Sharing, type Step, targetsOf, type UpdateArrays, type UpdateItem } from './step.ts';
 
 const NONE: readonly number[] = [];
 const normKernel = rowKernel(
@@ -20,8 +22,15 @@ const normKernel = rowKernel(
   false,
 );
 
+/** Null until there is a GPU. */
+let makeArenas: (() => Sharing) | null = null;
+besideGpu(async () => {
+  const { Arenas } = await import('./arena.ts');
+  makeArenas = () => new Arenas();
+});
+
 /** Checks that arrays of a step fit each other; changes nothing. */
-export function checkUpdate(op: string, { weight, grad, states }: UpdateItem): void {
+export function checkUpdate(op: string, { weight, grad, states }: UpdateArrays): void {
   const body = bodyOf(weight, op);
   if (!isFloat(body.dtype))
     throw new DTypeError(`expected a float weight, received ${body.dtype}. Only floats can be trained.`, {
@@ -29,44 +38,41 @@ export function checkUpdate(op: string, { weight, grad, states }: UpdateItem): v
     });
   for (const other of [grad, ...states]) {
     const { shape, dtype, device } = bodyOf(other, op);
+    const refuse = (Type: typeof ShapeError, of: string, has: string): never => {
+      throw new Type(
+        `expected a gradient and state ${of}, received ${has}. Call backward() again, and make a new Trainer after a net was changed, cast or moved: saveStates() and loadStates() carry its states over.`,
+        { op },
+      );
+    };
     if (!sameShape(shape, body.shape))
-      throw new ShapeError(
-        `expected a gradient and state of the weight's shape ${shapeText(body.shape)}, received ${shapeText(shape)}. Call backward() after the shape changed, and make a new Trainer.`,
-        { op },
-      );
-    if (dtype !== body.dtype)
-      throw new DTypeError(
-        `expected a gradient and state of the weight's dtype ${body.dtype}, received ${dtype}. After cast(), make a new Trainer.`,
-        { op },
-      );
+      refuse(ShapeError, `of the weight's shape ${shapeText(body.shape)}`, shapeText(shape));
+    if (dtype !== body.dtype) refuse(DTypeError, `of the weight's dtype ${body.dtype}`, dtype);
     if (device !== body.device)
-      throw new ContextError(
-        `expected a gradient and state on ${weight.context} as the weight, received ${other.context}${other.context === weight.context ? ' from before it was lost or closed' : ''}. After moving the net, make a new Trainer, or await trainer.saveStates() before and loadStates() after.`,
-        { op },
+      refuse(
+        ContextError,
+        `on ${weight.context} as the weight`,
+        `${other.context}${other.context === weight.context ? ' from before it was lost or closed' : ''}`,
       );
   }
 }
 
-/** Runs one step of `rule` for all items, in place: those that can share one update by `arenas`, the others one by one. The items are checked. */
-export function applyUpdate(rule: UpdateRule, items: readonly UpdateItem[], arenas?: Arenas): void {
-  for (const item of arenas?.update(rule, items) ?? items) run(rule, item);
+/** Runs a step in place, or records it where a call is being compiled. */
+export function runStep(step: Step): void {
+  const { rule, arrays, turn, memory } = step;
+  const items = arrays.map(
+    (item, i): UpdateItem => ({ ...item, scalars: turn.scalars[i] as readonly number[] }),
+  );
+  if (slots.trace === null) {
+    memory.arenas ??= makeArenas?.() ?? null;
+    for (const item of memory.arenas?.update(rule, items) ?? items) updateOne(rule, item);
+  } else {
+    for (const item of items) updateOne(rule, item);
+    compilerAtHand()?.recordStep(step, items);
+  }
+  step.settle(true);
 }
 
-/**
- * As `applyUpdate`, seen by the recorder of a compiled step. Memory stays where it is, so that the recorder can follow it; in the program, items that can share an update do.
- * `next` gives the items' scalars as the host's part left them last.
- */
-export function recordUpdate<I extends UpdateItem>(
-  rule: UpdateRule,
-  items: readonly I[],
-  arenas: Arenas,
-  next: (item: I) => readonly number[],
-): void {
-  for (const item of items) run(rule, item);
-  for (const group of groupsOf(rule, items)) slots.trace?.updated(new Group(rule, group, arenas, next));
-}
-
-function run(rule: UpdateRule, item: UpdateItem): void {
+function updateOne(rule: UpdateRule, item: UpdateItem): void {
   const op = rule.kernel.name;
   const { device } = bodyOf(item.weight, op);
   const targets = targetsOf(item).map((array): Operand => bodyOf(array, op));
@@ -85,7 +91,7 @@ function run(rule: UpdateRule, item: UpdateItem): void {
     },
   };
   try {
-    emitOne(rule, emitter, targets, bodyOf(item.grad, op), item.scalars);
+    emitUpdate(rule, emitter, targets, bodyOf(item.grad, op), item.scalars);
   } finally {
     for (const { storage } of made) {
       storage.refs = 0;
@@ -94,52 +100,8 @@ function run(rule: UpdateRule, item: UpdateItem): void {
   }
 }
 
-/** Items that share an update in a compiled step, or one by itself. */
-class Group<I extends UpdateItem> implements Updated {
-  readonly targets: readonly NDArray[];
-  readonly grads: readonly NDArray[];
-  readonly count: number;
-  readonly #rule: UpdateRule;
-  readonly #items: readonly I[];
-  readonly #arenas: Arenas;
-  readonly #next: (item: I) => readonly number[];
-
-  constructor(rule: UpdateRule, items: readonly I[], arenas: Arenas, next: (item: I) => readonly number[]) {
-    this.#rule = rule;
-    this.#items = items;
-    this.#arenas = arenas;
-    this.#next = next;
-    this.targets = columnsOf(items).flat();
-    this.grads = items.map((item) => item.grad);
-    this.count = rule.scalars.length;
-  }
-
-  scalars(): readonly number[] {
-    return this.#next(this.#items[0] as I);
-  }
-
-  arrange(): void {
-    if (this.#items.length > 1) this.#arenas.arrange(this.#rule, this.#items);
-  }
-
-  emit(
-    emitter: UpdateEmitter,
-    targets: readonly Operand[],
-    grads: readonly Operand[],
-    scalars: readonly GraphScalar[],
-  ): void {
-    const count = this.#items.length;
-    if (count === 1) {
-      emitOne(this.#rule, emitter, targets, grads[0] as Operand, scalars);
-      return;
-    }
-    const { offsets, total } = layoutOf(this.#items.map((item) => item.weight.size));
-    emitter.run(this.#rule.kernel, grads, targets, [count, total, ...offsets], scalars);
-  }
-}
-
-/** The kernels of one item's update. */
-function emitOne(
+/** The kernels of one parameter's update. */
+export function emitUpdate(
   { kernel, layerwise }: UpdateRule,
   emitter: UpdateEmitter,
   targets: readonly Operand[],
@@ -150,14 +112,13 @@ function emitOne(
   if (layerwise === null) return;
   const weight = targets[0] as Operand;
   const { dtype, shape } = weight;
-  const along = emitter.temporary(shape, dtype);
-  const [weightNorm, directionNorm] = [emitter.temporary([1], dtype), emitter.temporary([1], dtype)];
-  emitter.run(layerwise.direction, targets, [along], NONE, scalars);
+  const direction = emitter.temporary(shape, dtype);
+  emitter.run(layerwise.direction, targets, [direction], NONE, scalars);
   const length = sizeOf(shape);
-  for (const [of, norm] of [
-    [weight, weightNorm],
-    [along, directionNorm],
-  ] as const)
+  const norms = [weight, direction].map((of) => {
+    const norm = emitter.temporary([1], dtype);
     emitter.run(normKernel, [of], [norm], [1, length, 1, length, 1, 1], NONE);
-  emitter.run(layerwise.step, [weight, along, weightNorm, directionNorm], [weight], NONE, scalars);
+    return norm;
+  });
+  emitter.run(layerwise.step, [weight, direction, ...norms], [weight], NONE, scalars);
 }

@@ -1,17 +1,10 @@
 // All parameters of a step in one update: weights, states and gradients lie side by side in a pack each, and one kernel updates them. Eager gradients come to lie elsewhere and are
-// gathered first, three dispatches for ten parameters rather than ten; those of a compiled step are written in place. A CPU gains nothing by it and does without.
+// gathered first, three dispatches for ten parameters rather than ten; those of a compiled step are written in place. A CPU gains nothing by it and does without: pages load this file
+// with their GPU.
 import { bodyOf, type NDArray } from '../../array/ndarray.ts';
 import { Pack } from './pack.ts';
 import type { UpdateRule } from './rule.ts';
-
-/** One parameter's part of a step. */
-export interface UpdateItem {
-  readonly weight: NDArray;
-  readonly grad: NDArray;
-  readonly states: readonly NDArray[];
-  /** In the order of the rule's scalars. */
-  readonly scalars: readonly number[];
-}
+import { type Sharing, targetsOf, type UpdateItem } from './step.ts';
 
 const NONE: readonly number[] = [];
 
@@ -42,11 +35,6 @@ export function groupsOf<I extends UpdateItem>(rule: UpdateRule, items: readonly
     else group.push(item);
   }
   return groups;
-}
-
-/** The arrays that a step writes: the weight, then its states. */
-export function targetsOf(item: UpdateItem): readonly NDArray[] {
-  return [item.weight, ...item.states];
 }
 
 // an arena's hold on its memory goes with the arena; what parameters hold stays theirs
@@ -131,10 +119,9 @@ class Arena {
 }
 
 /** Arenas of one Trainer: made at its first step, and anew where parameters have moved. */
-export class Arenas {
+export class Arenas implements Sharing {
   #arenas: readonly Arena[] = [];
 
-  /** Runs the items that can share an update, and returns the others. */
   update(rule: UpdateRule, items: readonly UpdateItem[]): readonly UpdateItem[] {
     const groups = groupsOf(rule, items);
     const used: Arena[] = [];
@@ -155,7 +142,6 @@ export class Arenas {
     return groups.flatMap((group) => (group.length < 2 ? group : []));
   }
 
-  /** Makes all arrays of a group lie side by side, the gradients too. */
   arrange(rule: UpdateRule, group: readonly UpdateItem[]): void {
     let arena = this.#find(group);
     if (arena === undefined) {

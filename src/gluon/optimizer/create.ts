@@ -1,7 +1,5 @@
 // Optimizers by Gluon's names, each with the type of its own options.
-import { ArgumentError } from '../../core/errors.ts';
-import { describe } from '../../core/shape.ts';
-import { suggest } from '../../ops/args.ts';
+import { unknownName } from '../../ops/args.ts';
 import {
   Adam,
   Adamax,
@@ -66,13 +64,7 @@ const MAKERS: { readonly [N in OptimizerName]: new (options?: Options[N]) => Opt
 /** An optimizer by name; capitals do not matter. @example optimizer.create('adam', { learningRate: 0.002 }) */
 export function create<N extends OptimizerName>(name: N, options?: OptionsOf<N>): Optimizer {
   const key = typeof name === 'string' ? name.toLowerCase() : '';
-  if (!Object.hasOwn(MAKERS, key)) {
-    const names = Object.keys(MAKERS);
-    const meant = typeof name === 'string' ? suggest(name, names) : undefined;
-    throw new ArgumentError(
-      `expected an optimizer, one of ${names.join(', ')}, received ${describe(name)}. ${meant === undefined ? 'Choose one of them.' : `Did you mean '${meant}'?`}`,
-      { op: 'optimizer.create' },
-    );
-  }
+  if (!Object.hasOwn(MAKERS, key))
+    throw unknownName('optimizer.create', 'an optimizer, one of', name, Object.keys(MAKERS));
   return new MAKERS[key as N](options);
 }

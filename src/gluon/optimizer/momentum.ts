@@ -1,9 +1,8 @@
 // Optimizers that follow the gradient, with or without momentum: SGD, NAG, Signum. Formulas and defaults are MXNet 1.x's (src/operator/optimizer_op-inl.h).
 import type { Expr } from '../../ir/expr.ts';
 import { e } from '../../ir/expr.ts';
-import { numberArg } from '../../ops/args.ts';
-import { Optimizer, type OptimizerOptions, optimizerOptions, type StepNumbers } from './optimizer.ts';
-import { clipped, ruleOnce, type UpdateRule, updateRule } from './rule.ts';
+import { Optimizer, type OptimizerOptions, type StepNumbers } from './optimizer.ts';
+import type { Common, Names, Updates } from './rule.ts';
 
 /** Options of `SGD` and `NAG`. */
 export interface SGDOptions extends OptimizerOptions {
@@ -13,92 +12,67 @@ export interface SGDOptions extends OptimizerOptions {
   readonly lazyUpdate?: boolean | undefined;
 }
 
-const COMMON = ['lr', 'wd', 'rescale', 'clip'] as const;
-const MOMENTUM = [...COMMON, 'mu'] as const;
+/** `mu` is the option, `momentum` the state. */
+type Leaves = Names<Common | 'momentum' | 'mu' | 'restOfMu' | 'keep'>;
+type Clip = (x: Expr) => Expr;
 
-/** clip(rescale·grad) + wd·weight: the gradient with its decay. */
-function decayed(
-  { grad, weight, rescale, clip, wd }: Readonly<Record<'grad' | 'weight' | 'rescale' | 'clip' | 'wd', Expr>>,
-  clips: boolean,
-): Expr {
-  return e.add(clipped(e.mul(rescale, grad), clip, clips), e.mul(wd, weight));
-}
+/** lr·(clip(rescale·grad) + wd·weight): how far the gradient with its decay goes. */
+const down = (v: Leaves, clipped: Clip): Expr => e.mul(v.lr, decayed(v, clipped));
+const decayed = (v: Leaves, clipped: Clip): Expr =>
+  e.add(clipped(e.mul(v.rescale, v.grad)), e.mul(v.wd, v.weight));
 
-function plainRule(clips: boolean): UpdateRule {
-  return ruleOnce(`sgd ${clips}`, () =>
-    updateRule('sgd', {
-      states: [],
-      scalars: COMMON,
-      update: (v) => [['weight', e.sub(v.weight, e.mul(v.lr, decayed(v, clips)))]],
-    }),
-  );
+abstract class WithMomentum extends Optimizer {
+  declare readonly momentum: number;
+
+  /** @internal */
+  override get states(): readonly string[] {
+    return this.momentum === 0 ? [] : ['momentum'];
+  }
+
+  /** @internal */
+  override scalarsOf(numbers: StepNumbers): Readonly<Record<string, number>> {
+    return { ...super.scalarsOf(numbers), mu: this.momentum };
+  }
+
+  /** @internal */
+  override updates(v: Leaves, clipped: Clip): Updates {
+    if (this.momentum === 0) return [['weight', e.sub(v.weight, down(v, clipped))]];
+    return [
+      ['momentum', e.sub(e.mul(v.mu, v.momentum), down(v, clipped))],
+      ['weight', this.moved(v, clipped)],
+    ];
+  }
+
+  /** @internal The weight once the momentum is known. */
+  protected abstract moved(v: Leaves, clipped: Clip): Expr;
 }
 
 /**
  * Stochastic gradient descent: w ← w − lr·(clip(g) + wd·w); with momentum m ← μ·m − lr·(clip(g) + wd·w), w ← w + m, so that the rate is inside the momentum. Learning rate 0.01.
  * @example new gluon.Trainer(net.collectParams(), 'sgd', { learningRate: 0.1, momentum: 0.9 });
  */
-export class SGD extends Optimizer {
-  readonly momentum: number;
-  override readonly rule: UpdateRule;
-
+export class SGD extends WithMomentum {
   constructor(options?: SGDOptions) {
-    const values = optimizerOptions('SGD', options, ['momentum', 'lazyUpdate']);
-    super('SGD', values);
-    this.momentum = numberArg('SGD', values, 'momentum', 0);
-    const clips = this.clipGradient !== null;
-    this.rule =
-      this.momentum === 0
-        ? plainRule(clips)
-        : ruleOnce(`sgdMomentum ${clips}`, () =>
-            updateRule('sgdMomentum', {
-              states: ['momentum'],
-              scalars: MOMENTUM,
-              update: (v) => [
-                ['momentum', e.sub(e.mul(v.mu, v.momentum), e.mul(v.lr, decayed(v, clips)))],
-                ['weight', e.add(v.weight, v.momentum)],
-              ],
-            }),
-          );
+    super('SGD', options, { momentum: 0, lazyUpdate: true });
   }
 
-  override scalarsOf(numbers: StepNumbers): Readonly<Record<string, number>> {
-    return { ...numbers, mu: this.momentum };
+  /** @internal */
+  protected override moved(v: Leaves): Expr {
+    return e.add(v.weight, v.momentum);
   }
 }
 
 /**
  * Nesterov's accelerated gradient: m ← μ·m − lr·(clip(g) + wd·w), w ← w + μ·m − lr·(clip(g) + wd·w). Learning rate 0.01. Nesterov, 1983; Sutskever et al., 2013.
  */
-export class NAG extends Optimizer {
-  readonly momentum: number;
-  override readonly rule: UpdateRule;
-
+export class NAG extends WithMomentum {
   constructor(options?: SGDOptions) {
-    const values = optimizerOptions('NAG', options, ['momentum', 'lazyUpdate']);
-    super('NAG', values);
-    this.momentum = numberArg('NAG', values, 'momentum', 0);
-    const clips = this.clipGradient !== null;
-    this.rule =
-      this.momentum === 0
-        ? plainRule(clips)
-        : ruleOnce(`nag ${clips}`, () =>
-            updateRule('nag', {
-              states: ['momentum'],
-              scalars: MOMENTUM,
-              update: (v) => {
-                const down = e.mul(v.lr, decayed(v, clips));
-                return [
-                  ['momentum', e.sub(e.mul(v.mu, v.momentum), down)],
-                  ['weight', e.sub(e.add(v.weight, e.mul(v.mu, v.momentum)), down)],
-                ];
-              },
-            }),
-          );
+    super('NAG', options, { momentum: 0, lazyUpdate: true });
   }
 
-  override scalarsOf(numbers: StepNumbers): Readonly<Record<string, number>> {
-    return { ...numbers, mu: this.momentum };
+  /** @internal */
+  protected override moved(v: Leaves, clipped: Clip): Expr {
+    return e.sub(e.add(v.weight, e.mul(v.mu, v.momentum)), down(v, clipped));
   }
 }
 
@@ -114,42 +88,31 @@ export interface SignumOptions extends OptimizerOptions {
  * Steps of one size, by sign: m ← μ·m − (1 − μ)·(clip(g) + wd·w), w ← (1 − lr·wdLh)·w + lr·sign(m). Without momentum, signSGD: w ← (1 − lr·wd)·w − lr·sign(g).
  * Learning rate 0.01. Bernstein et al., 2018.
  */
-export class Signum extends Optimizer {
-  readonly momentum: number;
-  readonly wdLh: number;
-  override readonly rule: UpdateRule;
+export class Signum extends WithMomentum {
+  declare readonly wdLh: number;
 
   constructor(options?: SignumOptions) {
-    const values = optimizerOptions('Signum', options, ['momentum', 'wdLh']);
-    super('Signum', values);
-    this.momentum = numberArg('Signum', values, 'momentum', 0.9);
-    this.wdLh = numberArg('Signum', values, 'wdLh', 0);
-    const clips = this.clipGradient !== null;
-    this.rule =
-      this.momentum === 0
-        ? ruleOnce('signsgd', () =>
-            updateRule('signsgd', {
-              states: [],
-              scalars: ['keep', 'lr', 'rescale'],
-              update: (v) => [
-                ['weight', e.sub(e.mul(v.keep, v.weight), e.mul(v.lr, e.sign(e.mul(v.rescale, v.grad))))],
-              ],
-            }),
-          )
-        : ruleOnce(`signum ${clips}`, () =>
-            updateRule('signum', {
-              states: ['momentum'],
-              scalars: [...MOMENTUM, 'restOfMu', 'keep'],
-              update: (v) => [
-                ['momentum', e.sub(e.mul(v.mu, v.momentum), e.mul(v.restOfMu, decayed(v, clips)))],
-                ['weight', e.add(e.mul(v.keep, v.weight), e.mul(v.lr, e.sign(v.momentum)))],
-              ],
-            }),
-          );
+    super('Signum', options, { momentum: 0.9, wdLh: 0 });
   }
 
-  override scalarsOf(numbers: StepNumbers): Readonly<Record<string, number>> {
-    const decay = this.momentum === 0 ? numbers.wd : this.wdLh;
-    return { ...numbers, mu: this.momentum, restOfMu: 1 - this.momentum, keep: 1 - numbers.lr * decay };
+  /** @internal */
+  override scalarsOf(n: StepNumbers): Readonly<Record<string, number>> {
+    const decay = this.momentum === 0 ? n.wd : this.wdLh;
+    return { ...super.scalarsOf(n), restOfMu: 1 - this.momentum, keep: 1 - n.lr * decay };
+  }
+
+  /** @internal */
+  override updates(v: Leaves, clipped: Clip): Updates {
+    if (this.momentum === 0)
+      return [['weight', e.sub(e.mul(v.keep, v.weight), e.mul(v.lr, e.sign(e.mul(v.rescale, v.grad))))]];
+    return [
+      ['momentum', e.sub(e.mul(v.mu, v.momentum), e.mul(v.restOfMu, decayed(v, clipped)))],
+      ['weight', this.moved(v)],
+    ];
+  }
+
+  /** @internal */
+  protected override moved(v: Leaves): Expr {
+    return e.add(e.mul(v.keep, v.weight), e.mul(v.lr, e.sign(v.momentum)));
   }
 }

@@ -3,15 +3,14 @@
 import type { NDArray } from '../../array/ndarray.ts';
 import { ArgumentError } from '../../core/errors.ts';
 import { describe } from '../../core/shape.ts';
+import type { Expr } from '../../ir/expr.ts';
 import { booleanArg, integerArg, numberArg, readArgs } from '../../ops/args.ts';
 import { zeros } from '../../ops/creation.ts';
-import { slots } from '../../ops/invoke.ts';
 import { makeOwned } from '../hostArray.ts';
 import { type AnyScheduler, isScheduler } from '../lrScheduler.ts';
 import { unrecorded } from '../quiet.ts';
-import { applyUpdate, checkUpdate, recordUpdate } from './apply.ts';
-import { Arenas, type UpdateItem } from './arena.ts';
-import type { UpdateRule } from './rule.ts';
+import { checkUpdate, runStep } from './apply.ts';
+import { type Names, type RuleParts, type UpdateRule, type Updates, updateRule } from './rule.ts';
 import { type Counted, Turn } from './turn.ts';
 
 /** Options of every optimizer. */
@@ -32,36 +31,16 @@ export interface OptimizerOptions {
   readonly multiPrecision?: false | undefined;
 }
 
-const NAMES = [
-  'learningRate',
-  'wd',
-  'clipGradient',
-  'rescaleGrad',
-  'lrScheduler',
-  'beginNumUpdate',
-  'multiPrecision',
-];
+/** An optimizer's options that are numbers, switches or bounds, with their defaults; null for a bound that is left out. */
+type Defaults = Readonly<Record<string, number | boolean | null>>;
 
-/** Reads an optimizer's options: its own, named in `own`, and those of every one. */
-export function optimizerOptions(
-  op: string,
-  options: unknown,
-  own: readonly string[] = [],
-): Record<string, unknown> {
-  const values = readArgs(op, [options ?? undefined], [], [...own, ...NAMES]);
-  if (values['multiPrecision'] !== undefined && values['multiPrecision'] !== false)
-    throw new ArgumentError(
-      `expected multiPrecision to be left out, received ${describe(values['multiPrecision'])}: there are no float32 copies of float16 weights here. Keep parameters in float32: net.cast('float32').`,
-      { op },
-    );
-  return values;
-}
+const COMMON: Defaults = { learningRate: 0.01, wd: 0, clipGradient: null, rescaleGrad: 1 };
+const OTHERS = ['lrScheduler', 'beginNumUpdate', 'multiPrecision'];
 
 /** A positive bound, or null for none; 0 counts as none, as in MXNet. */
-export function boundArg(op: string, values: Record<string, unknown>, name: string): number | null {
-  const value = values[name];
-  if (value === undefined || value === null || value === 0) return null;
-  const bound = numberArg(op, values, name);
+function boundArg(op: string, values: Record<string, unknown>, name: string): number | null {
+  const bound = numberArg(op, values, name, 0);
+  if (bound === 0) return null;
   if (!(bound > 0))
     throw new ArgumentError(`expected ${name} > 0, received ${bound}. Choose a bound, or leave it out.`, {
       op,
@@ -91,35 +70,57 @@ export interface StepNumbers {
  */
 export abstract class Optimizer {
   /** Multiplies gradients. */
-  rescaleGrad: number;
-  wd: number;
-  readonly clipGradient: number | null;
+  declare rescaleGrad: number;
+  declare wd: number;
+  declare readonly clipGradient: number | null;
   readonly lrScheduler: AnyScheduler | null;
+  /** @internal */
+  abstract readonly states: readonly string[];
+  /** @internal */
+  readonly layerwise: RuleParts['layerwise'] = null;
   readonly #op: string;
+  /** The options as they were read. */
+  readonly #options: Readonly<Record<string, number>>;
   #learningRate: number;
   readonly #begin: number;
   #counts = new Map<number, number>();
   #numUpdate: number;
+  #rule: UpdateRule | undefined;
 
-  /** @param values what `optimizerOptions` read @param rate the default learning rate */
-  constructor(op: string, values: Record<string, unknown>, rate = 0.01) {
+  /** @param defaults of the optimizer's own options, which become its properties, and of those of every one where they differ */
+  constructor(op: string, options: unknown, defaults: Defaults = {}) {
     this.#op = op;
-    const scheduler = values['lrScheduler'] ?? null;
+    const fallbacks = { ...COMMON, ...defaults };
+    const names = Object.keys(fallbacks);
+    const values = readArgs(op, [options ?? undefined], [], [...names, ...OTHERS]);
+    const { lrScheduler: scheduler = null, multiPrecision = false } = values;
+    if (multiPrecision !== false)
+      throw new ArgumentError(
+        `expected multiPrecision to be left out, received ${describe(multiPrecision)}. Keep parameters in float32: net.cast('float32').`,
+        { op },
+      );
     if (scheduler !== null && !isScheduler(scheduler))
       throw new ArgumentError(
         `expected lrScheduler to be a scheduler, received ${describe(scheduler)}. Pass e.g. new lrScheduler.FactorScheduler(1000, 0.5), or a function of the number of updates.`,
         { op },
       );
     this.lrScheduler = scheduler;
-    this.rescaleGrad = numberArg(op, values, 'rescaleGrad', 1);
-    this.wd = numberArg(op, values, 'wd', 0);
-    this.clipGradient = boundArg(op, values, 'clipGradient');
+    const read = Object.entries(fallbacks).map(([name, fallback]) => [
+      name,
+      fallback === null
+        ? boundArg(op, values, name)
+        : typeof fallback === 'number'
+          ? numberArg(op, values, name, fallback)
+          : booleanArg(op, values, name, fallback),
+    ]);
+    const { learningRate, ...own } = Object.fromEntries(read) as Record<string, number>;
+    this.#learningRate = learningRate as number;
+    this.#options = own;
+    Object.assign(this, own);
     this.#begin = integerArg(op, values, 'beginNumUpdate', 0, 0);
     this.#numUpdate = this.#begin;
-    this.#learningRate = numberArg(op, values, 'learningRate', rate);
     const given = values['learningRate'] as number | undefined;
     if (given !== undefined && scheduler !== null && 'baseLr' in scheduler) scheduler.baseLr = given;
-    booleanArg(op, values, 'multiPrecision', false);
   }
 
   /** `SGD`, `Adam`, … */
@@ -128,10 +129,18 @@ export abstract class Optimizer {
   }
 
   /** @internal What one step computes. */
-  abstract readonly rule: UpdateRule;
+  get rule(): UpdateRule {
+    this.#rule ??= updateRule(this.#op.toLowerCase(), this.clipGradient !== null, this);
+    return this.#rule;
+  }
 
-  /** @internal The rule's scalars, by name. */
-  abstract scalarsOf(numbers: StepNumbers): Readonly<Record<string, number>>;
+  /** @internal The rule's arithmetic. */
+  abstract updates(v: Names<string>, clipped: (x: Expr) => Expr): Updates;
+
+  /** @internal The rule's scalars, by name: the options, and what follows from them at a step. */
+  scalarsOf(numbers: StepNumbers): Readonly<Record<string, number>> {
+    return { ...this.#options, ...numbers };
+  }
 
   /** The current learning rate: the scheduler's at the current number of updates, where there is one. */
   get learningRate(): number {
@@ -159,17 +168,12 @@ export abstract class Optimizer {
   /** The states of a weight, zeros, kept by the library. */
   createState(_index: number, weight: NDArray): NDArray[] {
     const { shape, dtype, context } = weight;
-    return unrecorded(() =>
-      makeOwned(
-        this.rule.states.map(() => context),
-        (ctx) => zeros(shape, { ctx, dtype }),
-      ),
-    );
+    return unrecorded(() => makeOwned(this.rule.states, () => zeros(shape, { ctx: context, dtype })));
   }
 
   /** One update of one weight, in place; `state` is what `createState` gave. `index` tells weights apart, for their counts. */
   update(index: number, weight: NDArray, grad: NDArray, state: readonly NDArray[] = []): void {
-    const item: UpdateItem = { weight, grad, states: state, scalars: [] };
+    const item = { weight, grad, states: state };
     const op = this.#op;
     checkUpdate(op, item);
     if (state.length !== this.rule.states.length)
@@ -179,20 +183,14 @@ export abstract class Optimizer {
       );
     const turn = new Turn(this, [{ index }]);
     turn.run();
-    const next = (): readonly number[] => turn.scalars[0] as readonly number[];
-    const due = [{ ...item, scalars: next() }];
-    if (slots.trace === null) {
-      applyUpdate(this.rule, due);
-      return;
-    }
-    recordUpdate(this.rule, due, new Arenas(), next);
-    slots.trace.effect(
-      () => {
-        turn.run();
-        return true;
-      },
-      () => turn.undo(),
-    );
+    runStep({
+      rule: this.rule,
+      arrays: [item],
+      turn,
+      memory: { arenas: null },
+      isDue: () => true,
+      settle: () => undefined,
+    });
   }
 
   /** @internal Counts one more update of each of some parameters. */
@@ -202,12 +200,6 @@ export abstract class Optimizer {
       this.#counts.set(index, n);
       this.#numUpdate = Math.max(this.#numUpdate, n);
     }
-  }
-
-  /** @internal Takes a count back; `numUpdate` is what it was before. */
-  uncount(indices: Iterable<number>, numUpdate: number): void {
-    for (const index of indices) this.#counts.set(index, (this.#counts.get(index) ?? this.#begin) - 1);
-    this.#numUpdate = numUpdate;
   }
 
   /** @internal Parameters' scalars for the update that was counted last, in the rule's order; those that are alike have one list. */
@@ -229,7 +221,7 @@ export abstract class Optimizer {
     });
   }
 
-  /** @internal Counts and rate, for files. */
+  /** @internal Counts and rate, for files and to be put back. */
   get progress(): {
     readonly learningRate: number;
     readonly numUpdate: number;

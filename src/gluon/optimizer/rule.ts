@@ -28,85 +28,67 @@ export interface Layerwise {
   readonly step: ReturnType<typeof elementwiseKernel>;
 }
 
-/** Named expressions that a rule is written with. */
-export type Names<N extends string> = Readonly<Record<N | 'weight' | 'grad', Expr>>;
+/** What rules are written with, by name: arrays, and what else is read counts as a scalar. */
+export type Names<N extends string> = Readonly<Record<N, Expr>>;
 
-interface RuleParts<S extends string, N extends string> {
-  readonly states: readonly S[];
-  readonly scalars: readonly N[];
-  /** What each target becomes, in order: a later line sees what earlier ones wrote. */
-  readonly update: (v: Names<S | N>) => readonly (readonly [S | 'weight', Expr])[];
-  readonly layerwise?:
-    | {
-        readonly direction: (v: Names<S | N>) => Expr;
-        readonly step: (
-          v: Names<N> & Readonly<Record<'direction' | 'weightNorm' | 'directionNorm', Expr>>,
-        ) => Expr;
-      }
-    | undefined;
+/** Names that every rule has: the arrays, and the scalars of `StepNumbers`. */
+export type Common = 'weight' | 'grad' | 'lr' | 'wd' | 'rescale' | 'clip';
+
+/** What each target becomes, in order: a later line sees what earlier ones wrote. */
+export type Updates = readonly (readonly [target: string, Expr])[];
+
+/** The parts of a rule; an optimizer has them as its methods. */
+export interface RuleParts {
+  readonly states: readonly string[];
+  /** @param clipped keeps an expression within the bound of gradients, where there is one */
+  updates(v: Names<string>, clipped: (x: Expr) => Expr): Updates;
+  readonly layerwise: {
+    direction(v: Names<string>): Expr;
+    /** Over `weight`, `direction`, `weightNorm` and `directionNorm`. */
+    step(v: Names<string>): Expr;
+  } | null;
 }
 
-/**
- * Declares a rule.
- * @example
- * updateRule('sgdMomentum', {
- *   states: ['momentum'],
- *   scalars: ['lr', 'mu'],
- *   update: ({ weight, grad, momentum, lr, mu }) => [
- *     ['momentum', e.sub(e.mul(mu, momentum), e.mul(lr, grad))],
- *     ['weight', e.add(weight, momentum)],
- *   ],
- * });
- */
-export function updateRule<S extends string, N extends string>(
-  name: string,
-  parts: RuleParts<S, N>,
-): UpdateRule {
-  const { states, scalars, layerwise } = parts;
-  const targets = ['weight', ...states] as const;
-  const leaves = Object.fromEntries([
-    ...targets.map((target, i) => [target, e.input(i)]),
-    ['grad', e.input(targets.length)],
-    ...scalars.map((scalar, i) => [scalar, e.scalar(i)]),
-  ]) as Names<S | N>;
-  const steps = parts.update(leaves).map(([target, value]) => [targets.indexOf(target), value] as const);
+/** Declares a rule. @param clips whether gradients are kept within a bound */
+export function updateRule(name: string, clips: boolean, parts: RuleParts): UpdateRule {
+  const { states, layerwise } = parts;
+  const targets = ['weight', ...states];
+  const scalars: string[] = [];
+  const leaves = (...inputs: string[]): Names<string> =>
+    new Proxy<Names<string>>(
+      {},
+      {
+        get(_, leaf: string) {
+          if (inputs.includes(leaf)) return e.input(inputs.indexOf(leaf));
+          if (!scalars.includes(leaf)) scalars.push(leaf);
+          return e.scalar(scalars.indexOf(leaf));
+        },
+      },
+    );
+  const v = leaves(...targets, 'grad');
+  const updates = parts.updates(v, (x) => (clips ? within(x, v['clip'] as Expr) : x));
+  const steps = updates.map(([target, value]) => [targets.indexOf(target), value] as const);
   return {
     name,
     states,
     scalars,
     kernel: updateKernel(`${name}Update`, targets.length, 1, steps),
-    layerwise:
-      layerwise === undefined
-        ? null
-        : {
-            direction: elementwiseKernel(`${name}Direction`, targets.length, layerwise.direction(leaves)),
-            step: elementwiseKernel(
-              `${name}Step`,
-              4,
-              layerwise.step({
-                ...leaves,
-                direction: e.input(1),
-                weightNorm: e.input(2),
-                directionNorm: e.input(3),
-              }),
-            ),
-          },
+    layerwise: layerwise && {
+      direction: elementwiseKernel(
+        `${name}Direction`,
+        targets.length,
+        layerwise.direction(leaves(...targets)),
+      ),
+      step: elementwiseKernel(
+        `${name}Step`,
+        4,
+        layerwise.step(leaves('weight', 'direction', 'weightNorm', 'directionNorm')),
+      ),
+    },
   };
 }
 
-const rules = new Map<string, UpdateRule>();
-
-/** The rule of that key, made once: kernels are told apart by identity first. */
-export function ruleOnce(key: string, make: () => UpdateRule): UpdateRule {
-  let rule = rules.get(key);
-  if (rule === undefined) {
-    rule = make();
-    rules.set(key, rule);
-  }
-  return rule;
-}
-
-/** x within [−bound, bound], or x itself where gradients are not clipped. */
-export function clipped(x: Expr, bound: Expr, clips: boolean): Expr {
-  return clips ? e.max(e.neg(bound), e.min(x, bound)) : x;
+/** x within [−bound, bound]. */
+export function within(x: Expr, bound: Expr): Expr {
+  return e.max(e.neg(bound), e.min(x, bound));
 }

@@ -3,10 +3,10 @@
 
 /** What counts: an optimizer. */
 interface Counter {
-  readonly numUpdate: number;
+  /** All counts, to be put back. */
+  progress: unknown;
   rescaleGrad: number;
   count(indices: Iterable<number>): void;
-  uncount(indices: Iterable<number>, numUpdate: number): void;
   scalars(of: readonly Counted[]): (readonly number[])[];
 }
 
@@ -26,11 +26,12 @@ export class Turn {
   readonly #indices: ReadonlySet<number>;
   /** What gradients are multiplied with; undefined for what the optimizer says. */
   readonly #rescale: number | undefined;
-  #numUpdate = 0;
-  #rescaleBefore = 1;
+  /** What the last `run` has changed. */
+  #before: Pick<Counter, 'progress' | 'rescaleGrad'>;
 
   constructor(optimizer: Counter, of: readonly Counted[], rescale?: number) {
     this.#optimizer = optimizer;
+    this.#before = optimizer;
     this.#of = of;
     this.#indices = new Set(of.map(({ index }) => index));
     this.#rescale = rescale;
@@ -39,9 +40,9 @@ export class Turn {
   /** Counts one more update. If it throws (a scheduler may), nothing has changed. */
   run(): void {
     const optimizer = this.#optimizer;
-    this.#numUpdate = optimizer.numUpdate;
-    this.#rescaleBefore = optimizer.rescaleGrad;
-    optimizer.rescaleGrad = this.#rescale ?? optimizer.rescaleGrad;
+    const { progress, rescaleGrad } = optimizer;
+    this.#before = { progress, rescaleGrad };
+    optimizer.rescaleGrad = this.#rescale ?? rescaleGrad;
     optimizer.count(this.#indices);
     try {
       this.scalars = optimizer.scalars(this.#of);
@@ -53,7 +54,6 @@ export class Turn {
 
   /** Takes the last `run` back. */
   undo(): void {
-    this.#optimizer.uncount(this.#indices, this.#numUpdate);
-    this.#optimizer.rescaleGrad = this.#rescaleBefore;
+    Object.assign(this.#optimizer, this.#before);
   }
 }

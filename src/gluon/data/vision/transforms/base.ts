@@ -6,8 +6,10 @@ import { shapeText } from '../../../../core/shape.ts';
 import { checkPixelType, fromHost, type HostArray, layoutOf, toHost } from '../../../../nd/image/host.ts';
 import { Block } from '../../../block.ts';
 import type { BlockRole } from '../../../state.ts';
-import { type Chance, currentChance } from '../../chance.ts';
-import { HOST, type HostForm } from '../../hostForm.ts';
+import { HOST, type HostForm } from '../../batch.ts';
+import { type Chance, currentPlace } from '../../chance.ts';
+import { unlessChanged } from '../../hostForm.ts';
+import { chanceOf } from '../../stream.ts';
 
 /** A transform in loops over host memory. */
 export abstract class PictureTransform extends Block {
@@ -36,12 +38,18 @@ export abstract class PictureTransform extends Block {
     const op = (this.constructor as typeof PictureTransform).kind;
     const { context } = x;
     bodyOf(x, op);
-    return fromHost(this.#checked(toHost(x, op), currentChance), context, op);
+    return fromHost(
+      this.#checked(toHost(x, op), () => chanceOf(currentPlace())),
+      context,
+      op,
+    );
   }
 
   /** @internal */
   [HOST](): HostForm | undefined {
-    return (x, chance) => this.#checked(x, chance);
+    return unlessChanged(this, PictureTransform.prototype, (x, places) =>
+      this.#checked(x, (n) => chanceOf(places[n])),
+    );
   }
 }
 

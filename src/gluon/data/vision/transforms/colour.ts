@@ -4,7 +4,8 @@ import { ArgumentError, ShapeError } from '../../../../core/errors.ts';
 import { shapeText } from '../../../../core/shape.ts';
 import { type HostArray, hostLike, layoutOf } from '../../../../nd/image/host.ts';
 import { numberArg, readArgs } from '../../../../ops/args.ts';
-import { type Chance, integerIn, uniformIn } from '../../chance.ts';
+import type { Chance } from '../../chance.ts';
+import { integerIn, uniformIn } from '../../stream.ts';
 import { eachPicture, PictureTransform } from './base.ts';
 
 type Chances = (place: number) => Chance;

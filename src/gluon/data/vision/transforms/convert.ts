@@ -11,10 +11,11 @@ import { astype, transpose } from '../../../../ops/moves.ts';
 import { HybridBlock } from '../../../block.ts';
 import { Lambda } from '../../../nn/basic.ts';
 import type { ChainBlock } from '../../../nn/layer.ts';
-import { HybridSequential, Sequential } from '../../../nn/sequential.ts';
+import { Sequential } from '../../../nn/sequential.ts';
 import type { BlockRole } from '../../../state.ts';
 import { isBlock } from '../../../state.ts';
-import { HOST, type HostForm, hostForm } from '../../hostForm.ts';
+import { HOST, type HostForm, type HostTransform } from '../../batch.ts';
+import { unlessChanged } from '../../hostForm.ts';
 
 /**
  * Pictures (H, W, C) or (N, H, W, C) with values 0 … 255 as float32 (C, H, W) or (N, C, H, W) in [0, 1]: every value divided by 255.
@@ -32,8 +33,8 @@ export class ToTensor extends HybridBlock {
   }
 
   /** @internal */
-  [HOST](): HostForm {
-    return toTensor;
+  [HOST](): HostForm | undefined {
+    return unlessChanged(this, ToTensor.prototype, toTensor);
   }
 }
 
@@ -132,8 +133,8 @@ export class Normalize extends HybridBlock {
   }
 
   /** @internal */
-  [HOST](): HostForm {
-    return (x) => {
+  [HOST](): HostForm | undefined {
+    return unlessChanged(this, Normalize.prototype, (x) => {
       const channels = this.#check(x.shape, x.dtype);
       const pixels = (x.shape[x.shape.length - 2] as number) * (x.shape[x.shape.length - 1] as number);
       const y = hostLike(x.dtype, x.shape);
@@ -150,7 +151,7 @@ export class Normalize extends HybridBlock {
         else for (let i = at; i < at + pixels; i++) target[i] = ((source[i] as number) - mean) / std;
       }
       return y;
-    };
+    });
   }
 }
 
@@ -174,11 +175,11 @@ export class Cast extends HybridBlock {
   /** @internal Widening is a plain copy of numbers; what could round or wrap is left to the operation. */
   [HOST](): HostForm | undefined {
     if (this.#dtype !== 'float32' && this.#dtype !== 'float64') return undefined;
-    return (x) => {
+    return unlessChanged(this, Cast.prototype, (x) => {
       const y = hostLike(this.#dtype, x.shape);
       y.values.set(x.values);
       return y;
-    };
+    });
   }
 }
 
@@ -208,24 +209,16 @@ export class Compose extends Sequential {
   [HOST](): HostForm | undefined {
     const forms: HostForm[] = [];
     for (const child of this) {
-      const form = hostForm(child);
+      const form = (child as Partial<HostTransform>)[HOST]?.();
       if (form === undefined) return undefined;
       forms.push(form);
     }
-    return (x, chance) => forms.reduce((y, form) => form(y, chance), x);
+    return unlessChanged(this, Compose.prototype, (x, places) =>
+      forms.reduce((y, form) => form(y, places), x),
+    );
   }
 
   protected override emptyLike(): Sequential {
     return new Compose([]);
-  }
-}
-
-/** As `Compose`, of transforms that can be compiled. */
-export class HybridCompose extends HybridSequential {
-  static override readonly kind: string = 'HybridCompose';
-
-  constructor(transforms: readonly ChainBlock[]) {
-    super();
-    this.add(...transforms);
   }
 }

@@ -20,7 +20,8 @@ import {
   sizeArg,
 } from '../../../../nd/image/size.ts';
 import { booleanArg, numberArg, readArgs } from '../../../../ops/args.ts';
-import { type Chance, integerIn, uniformIn } from '../../chance.ts';
+import type { Chance } from '../../chance.ts';
+import { integerIn, uniformIn } from '../../stream.ts';
 import { eachPicture, PictureTransform } from './base.ts';
 
 type Chances = (place: number) => Chance;

@@ -1,4 +1,5 @@
 // The namespace `gluon.data.vision.transforms`.
+export { HybridCompose } from '../../../compiled/blocks.ts';
 export {
   RandomBrightness,
   RandomColorJitter,
@@ -6,7 +7,7 @@ export {
   RandomHue,
   RandomSaturation,
 } from './colour.ts';
-export { Cast, Compose, HybridCompose, Normalize, type PerChannel, ToTensor } from './convert.ts';
+export { Cast, Compose, Normalize, type PerChannel, ToTensor } from './convert.ts';
 export {
   CenterCrop,
   CropResize,
