@@ -25,8 +25,18 @@ function library(): UserConfig {
   const { plugin, codeSplitting } = namespaces({
     source,
     entry,
-    apart: { kernels: /^device\/cpu\/wasm\/binaries\.ts$/ },
-    lazy: { files: /^formats\/|^gluon\/(loading|stateFile)\.ts$/, threads: /^device\/cpu\/threads\// },
+    below: { kernels: /^device\/cpu\/wasm\/binaries\.ts$/ },
+    above: {
+      arena: /^gluon\/optimizer\/(arena|pack)\.ts$/,
+      compiler: /^(graph|gluon\/compiled)\/|^device\/cpu\/replay\.ts$|^autograd\/through\.ts$/,
+      drawing: /^viz\//,
+      pictures: /^nd\/image\/(canvas|convert|imread)\.ts$/,
+    },
+    lazy: {
+      files: /^formats\/|^gluon\/(loading|stateFile)\.ts$/,
+      openAdapter: /^device\/gpu\/(opening|openAdapter)\.ts$/,
+      threads: /^device\/cpu\/threads\//,
+    },
   });
   return {
     publicDir: false,

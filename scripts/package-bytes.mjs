@@ -1,20 +1,30 @@
-// What pages load of the packed library, in bytes after gzip, and the most they may: a page that trains LeNet, bundled and shaken by vite, and a page without a
+// What pages load of the packed library, in bytes after gzip, and the most they may: pages that train LeNet, bundled and shaken by vite, and a page without a
 // bundler, which loads the entry with all its static imports. Wasm and shaders lie in these files; the threads' worker and what comes by `import()`
-// (GPU, readers of files, threads) are apart.
+// (GPU, readers of files, threads; the compiler, where a page names nothing of what compiles) are apart.
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build, parseSync, Visitor } from 'vite';
 
-/**
- * The most bytes: what was reached, and 2 % for the day's work. To raise one of them is a decision, not a repair. The goal for the first is
- * 100 kB; 28 kB of what is above it are compiled nets and steps (`src/graph`), which every block can ask for at once and so cannot come later.
- */
+/** The pages that are bundled: what budgets call them, and their files in e2e/consumer. */
+export const PAGES = {
+  'a page that trains LeNet': 'lenet',
+  'one with a DataLoader': 'lenetLoader',
+  'one that trains it in compiled steps': 'lenetCompiled',
+};
+const PLAIN = 'the library without a bundler';
+const onGpu = (name) => `${name}, on a GPU`;
+
+/** The most bytes: what was reached, and 2 % for the day's work; the first is the project's goal. To raise one of them is a decision, not a repair. */
 export const BUDGETS = {
-  'a page that trains LeNet, bundled': 145_000,
-  'the same on a GPU, its part included': 201_000,
-  'the library without a bundler': 179_500,
-  'the same on a GPU': 236_000,
+  'a page that trains LeNet': 100_000,
+  'a page that trains LeNet, on a GPU': 158_000,
+  'one with a DataLoader': 106_000,
+  'one with a DataLoader, on a GPU': 163_000,
+  'one that trains it in compiled steps': 138_000,
+  'one that trains it in compiled steps, on a GPU': 196_000,
+  'the library without a bundler': 177_000,
+  'the library without a bundler, on a GPU': 235_000,
 };
 
 /** What a module of JavaScript imports: at once, and by `import()`. */
@@ -57,20 +67,22 @@ export function gzipBytes(text) {
 
 const total = (files) => [...files].reduce((sum, file) => sum + gzipBytes(readFileSync(file, 'utf8')), 0);
 
-/** The files that `import()` in `files` names and that come when a GPU is opened. */
+/** The files that come by `import()` when a GPU is opened: what finds one, and then the device. */
 function gpuParts(files) {
-  const lazy = [...files].flatMap((file) => importsOf(file).lazy);
-  const parts = [...new Set(lazy)].filter((file) => /\/(openAdapter|gpuDevice)\b[^/]*\.js$/.test(file));
+  const lazy = (from, name) =>
+    [...from].flatMap((file) => importsOf(file).lazy.filter((to) => name.test(to)));
+  const finding = new Set(lazy(files, /\/openAdapter\b[^/]*\.js$/));
+  const parts = [...finding, ...new Set(lazy(finding, /\/gpuDevice\b[^/]*\.js$/))];
   if (parts.length !== 2) throw new Error(`expected two parts for GPUs, found ${parts.join(', ') || 'none'}`);
   return parts;
 }
 
 /**
- * @param {string} dist the installed library's folder
- * @param {string} app the page's module, in a folder from which `webgluon` resolves
- * @param {string} outDir where the bundle goes: `app.js` in it is the page's entry
+ * Bundles a page as a consumer would. Gives the page's module.
+ * @param {string} app the page's source, in a folder from which `webgluon` resolves
+ * @param {string} outDir where the bundle goes
  */
-export async function measure(dist, app, outDir) {
+export async function bundle(app, outDir) {
   await build({
     configFile: false,
     root: dirname(app),
@@ -83,14 +95,21 @@ export async function measure(dist, app, outDir) {
       rolldownOptions: { input: app, output: { entryFileNames: 'app.js' } },
     },
   });
-  const page = loadedBy(join(outDir, 'app.js'));
-  const library = loadedBy(join(dist, 'webgluon.js'));
-  return {
-    'a page that trains LeNet, bundled': total(page),
-    'the same on a GPU, its part included': total(loadedBy(...page, ...gpuParts(page))),
-    'the library without a bundler': total(library),
-    'the same on a GPU': total(loadedBy(...library, ...gpuParts(library))),
-  };
+  return join(outDir, 'app.js');
+}
+
+/**
+ * @param {string} dist the installed library's folder
+ * @param {Record<string, string>} bundles the bundled page of each of `PAGES`
+ */
+export function measure(dist, bundles) {
+  const measured = {};
+  for (const [name, entry] of [...Object.entries(bundles), [PLAIN, join(dist, 'webgluon.js')]]) {
+    const files = loadedBy(entry);
+    measured[name] = total(files);
+    measured[onGpu(name)] = total(loadedBy(...files, ...gpuParts(files)));
+  }
+  return measured;
 }
 
 /** Throws where something is over its budget, or has none. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { BUDGETS, gzipBytes, judge, loadedBy } from './package-bytes.mjs';
+import { BUDGETS, gzipBytes, judge, loadedBy, PAGES } from './package-bytes.mjs';
 
 let folder: string;
 beforeAll(() => {
@@ -31,6 +31,11 @@ test('the note for source maps does not count, all else does', () => {
   const code = 'export const a = 1;';
   expect(gzipBytes(`${code}\n//# sourceMappingURL=a.js.map`)).toBe(gzipSync(code).length);
   expect(gzipBytes(`${code} // no map`)).toBeGreaterThan(gzipSync(code).length);
+});
+
+test('each page has a budget, on a GPU too', () => {
+  for (const name of Object.keys(PAGES))
+    expect(Object.keys(BUDGETS)).toEqual(expect.arrayContaining([name, `${name}, on a GPU`]));
 });
 
 test('one byte too many fails, and names what is over', () => {

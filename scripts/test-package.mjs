@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build, parseSync, Visitor } from 'vite';
-import { gzipBytes, judge, loadedBy, measure } from './package-bytes.mjs';
+import { bundle, gzipBytes, judge, loadedBy, measure, PAGES } from './package-bytes.mjs';
 import { isMain, REPORTS, ROOT } from './report.mjs';
 
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
@@ -112,8 +112,9 @@ check('are the types wrong?', () => {
   command(bin('attw'), [...args, '--no-emoji', '--no-color']);
 });
 
-check('imports are relative and exist; nothing needs eval', () => {
+check('imports are relative and exist, in no circle; nothing needs eval', () => {
   const problems = [];
+  const below = new Map();
   for (const file of scripts()) {
     const { fixed, lazy, refused } = inspect(file);
     for (const word of refused) problems.push(`${file} uses ${word}`);
@@ -128,7 +129,18 @@ check('imports are relative and exist; nothing needs eval', () => {
     }
     if (file === 'worker.js' && fixed.length + lazy.length > 0)
       problems.push('worker.js imports other files');
+    below.set(
+      file,
+      fixed.map((specifier) => join(dirname(file), specifier)),
+    );
   }
+  // what is above core is imported by none of core's
+  const reached = (file, seen = new Set()) => {
+    for (const next of below.get(file) ?? []) if (!seen.has(next)) reached(next, seen.add(next));
+    return seen;
+  };
+  for (const file of below.keys())
+    if (reached(file).has(file)) problems.push(`${file} imports itself, by way of others`);
   if (problems.length > 0) throw new Error(problems.join('\n'));
   return `${scripts().length} modules`;
 });
@@ -186,7 +198,7 @@ check('Node imports it, computes and ends by itself', () => {
 });
 
 check('a bundler shakes out what is not used', async () => {
-  const bundle = async (name, code) => {
+  const shaken = async (name, code) => {
     writeFileSync(join(consumer, `${name}.mjs`), code);
     const warnings = [];
     const outDir = join(consumer, name);
@@ -210,14 +222,14 @@ check('a bundler shakes out what is not used', async () => {
     const entry = files.map(String).find((file) => file.startsWith('app.'));
     return { text, entry: join(outDir, entry) };
   };
-  const all = await bundle('all', `import * as webgluon from 'webgluon'; console.log(webgluon);`);
-  const some = await bundle(
+  const all = await shaken('all', `import * as webgluon from 'webgluon'; console.log(webgluon);`);
+  const some = await shaken(
     'some',
     `import { nd } from 'webgluon'; console.log(String(nd.array([1, 2]).add(1)));`,
   );
   const printed = command(process.execPath, [some.entry], consumer).trim();
   if (printed !== '[2. 3.]\n<NDArray 2 @cpu(0)>') throw new Error(`the bundle prints ${printed}`);
-  const one = await bundle('one', `import { nn } from 'webgluon'; console.log(String(new nn.Dense(2)));`);
+  const one = await shaken('one', `import { nn } from 'webgluon'; console.log(String(new nn.Dense(2)));`);
   const carries = ({ text }, layer) => new RegExp(`\\bclass ${layer}\\b|\\b${layer} = class\\b`).test(text);
   for (const layer of ['Dense', 'Conv3DTranspose']) {
     if (!carries(all, layer)) throw new Error(`the bundle of everything lacks ${layer}`);
@@ -229,22 +241,56 @@ check('a bundler shakes out what is not used', async () => {
   return `gzip: everything ${size(all)}, an app of nn.Dense ${size(one)}, of nd ${size(some)}`;
 });
 
+/** A page of e2e/consumer, bundled. Gives its module. */
+function bundled(name) {
+  const app = join(consumer, `${name}.mjs`);
+  writeFileSync(app, readFileSync(join(ROOT, `e2e/consumer/${name}.mjs`)));
+  return bundle(app, join(consumer, `${name}-page`));
+}
+
 check('what pages load stays within its budget', async () => {
   const dist = join(installed, 'dist');
-  const app = join(consumer, 'lenet.mjs');
-  writeFileSync(app, readFileSync(join(ROOT, 'e2e/consumer/lenet.mjs')));
-  const bundle = join(consumer, 'lenet');
-  const measured = await measure(dist, app, bundle);
   const eager = loadedBy(join(dist, 'webgluon.js'));
   const rows = scripts().map((file) => {
     const text = read(file);
     return `    ${eager.has(join(dist, file)) ? 'at once' : 'lazy   '} ${kilobytes(text.length).padStart(10)} ${kilobytes(gzipBytes(text)).padStart(10)} gzip  ${file}`;
   });
   process.stdout.write(`${rows.join('\n')}\n`);
-  // a bundle that does not train is small for nothing
-  const { losses } = JSON.parse(command(process.execPath, [join(bundle, 'app.js')], consumer));
-  if (!(losses.at(-1) < losses[0])) throw new Error(`the bundle does not learn: its losses are ${losses}`);
-  return judge(measured).join('\n       ');
+  const bundles = {};
+  for (const [name, file] of Object.entries(PAGES)) {
+    bundles[name] = await bundled(file);
+    // a bundle that does not train is small for nothing
+    const { losses } = JSON.parse(command(process.execPath, [bundles[name]], consumer));
+    if (!(losses.at(-1) < losses[0])) throw new Error(`${file} does not learn: its losses are ${losses}`);
+  }
+  return judge(measure(dist, bundles)).join('\n       ');
+});
+
+check('a page that names nothing of what compiles loads the compiler when it hybridizes', async () => {
+  // a text of each of its parts, which no minifier changes
+  const parts = [
+    'is traced within a trace',
+    'a Block whose forward may do anything',
+    'the program is disposed of',
+  ];
+  const carries = (files) =>
+    parts.filter((text) => [...files].some((file) => readFileSync(file, 'utf8').includes(text)));
+  const entry = await bundled('hybridizeLater');
+  const files = filesIn(dirname(entry)).filter((file) => file.endsWith('.js'));
+  const all = carries(files.map((file) => join(dirname(entry), file)));
+  if (all.length < parts.length)
+    throw new Error(`of the compiler the bundle only holds “${all.join('”, “')}”`);
+  for (const page of [entry, join(consumer, 'lenet-page', 'app.js')]) {
+    const early = carries(loadedBy(page));
+    if (early.length > 0)
+      throw new Error(`${relative(consumer, page)} holds “${early.join('”, “')}” at once`);
+  }
+  const { eager, later, infos } = JSON.parse(command(process.execPath, [entry], consumer));
+  if (String(later) !== String(eager)) throw new Error(`losses ${later}, eagerly ${eager}`);
+  const [asked, called, ...warm] = infos.map(({ hits, misses, eager: why }) => `${hits} ${misses} ${why}`);
+  if (!asked.endsWith('being loaded') || called !== asked)
+    throw new Error(`before warmup: ${asked}, ${called}`);
+  if (warm.join() !== '1 0 null,2 0 null,3 0 null') throw new Error(`after warmup: ${warm}`);
 });
 
 function kilobytes(bytes) {

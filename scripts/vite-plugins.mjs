@@ -90,6 +90,7 @@ export function markPure(code) {
     else if (node?.type === 'ObjectExpression')
       for (const property of node.properties) walk(property.value ?? property.argument);
     else if (node?.type === 'SpreadElement') walk(node.argument);
+    else if (node?.type === 'TSAsExpression' || node?.type === 'TSSatisfiesExpression') walk(node.expression);
   };
   for (const statement of program.body) {
     const declaration = statement.type === 'ExportNamedDeclaration' ? statement.declaration : statement;
@@ -151,12 +152,13 @@ export function findNamespaces(source) {
 /**
  * Rolled into one file, `export * as nn` becomes an object with a getter for each layer, and no bundler can tell which
  * of them a page uses. So each namespace stays a module of its own (`chunks/nn.js`), which the module that exports it
- * imports by its relative URL. All code lies in one chunk behind them, `chunks/core.js`: in several it would pack worse, by 3 %, for
- * a packer knows only what came before in the same file. (And forgets what is far back: data of another kind lie `apart`.) What is reached
+ * imports by its relative URL. The code lies in one chunk behind them, `chunks/core.js`: in several it would pack worse, by 3 %, for
+ * a packer knows only what came before in the same file. (And forgets what is far back: data of another kind lie `below`.) Modules that `above` matches,
+ * and that nothing in core imports, have chunks of their own, which a page that names nothing of theirs does not load. What is reached
  * by `import()` alone stays lazy: the modules that one of `lazy` matches in the chunk of its name, all others by themselves.
- * @param {{ source: string, entry: string, apart: Record<string, RegExp>, lazy: Record<string, RegExp> }} options
+ * @param {Record<'below' | 'above' | 'lazy', Record<string, RegExp>> & { source: string, entry: string }} options
  */
-export function namespaces({ source, entry, apart, lazy }) {
+export function namespaces({ source, entry, below, above, lazy }) {
   const { targets, importers } = findNamespaces(source);
   // Rolldown makes external paths relative as if the output lay in the sources' folder.
   const fileOf = (name) => join(source, 'chunks', `${name}.js`);
@@ -196,13 +198,23 @@ export function namespaces({ source, entry, apart, lazy }) {
   const chunkOf = (id, context) => {
     if (targets.has(id) || id === entry) return null;
     if (reached === undefined) reach((module) => context.getModuleInfo(module));
-    return reached.has(id) || id.startsWith('\0') ? 'core' : matching(lazy, id);
+    if (!reached.has(id) && !id.startsWith('\0')) return matching(lazy, id);
+    return matching(below, id) ?? matching(above, id) ?? 'core';
   };
-  // A group takes what its modules import along, so the small ones choose first.
+  // A group takes what its modules import along, so those at the bottom choose first.
+  const group = (debugName, wanted, priority) => ({
+    debugName,
+    priority,
+    name(id, context) {
+      const name = chunkOf(id, context);
+      return name !== null && wanted(name) ? name : null;
+    },
+  });
   const codeSplitting = {
     groups: [
-      { debugName: 'apart', name: (id) => matching(apart, id), priority: 1 },
-      { debugName: 'chunks', name: chunkOf },
+      group('below', (name) => name in below, 2),
+      group('core', (name) => !(name in below || name in above), 1),
+      group('above', (name) => name in above, 0),
     ],
   };
   return { plugin, codeSplitting };

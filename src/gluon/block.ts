@@ -8,12 +8,13 @@ import { openScoped, runScoped, type SyncCallback } from '../core/sync.ts';
 import type { Source } from '../formats/source.ts';
 import { checkOptions } from '../ops/args.ts';
 import { callBlock } from './call.ts';
+import type { LookInput } from './compiled/graphOf.ts';
+import type { WarmupOptions, WarmupShape } from './compiled/warmup.ts';
 import { type LoadOptions, loadArrays, type SaveOptions, saveArrays } from './files.ts';
-import { graphOf, type LookInput } from './graphOf.ts';
-import { type CacheInfo, cacheInfoOf, type HybridizeOptions, hybridize } from './hybrid.ts';
+import { cacheInfoOf, graphOf, type HybridizeOptions, hybridize, warmUp } from './hybridize.ts';
 import type { InitializerLike } from './initByName.ts';
 import { enterNames, nameBlock } from './naming.ts';
-import { internals, type Parameter } from './parameter.ts';
+import { internals } from './parameter.ts';
 import { type InitializeOptions, ParameterDict } from './parameterDict.ts';
 import { quietInference } from './quiet.ts';
 import {
@@ -22,6 +23,7 @@ import {
   addState,
   type BlockRole,
   BlockState,
+  type CacheInfo,
   type Hook,
   isBlock,
   stateOf,
@@ -29,7 +31,6 @@ import {
 import { summarize } from './summary.ts';
 import { indentRest } from './text.ts';
 import { childrenOf, ownParameters, structureNames, walk } from './tree.ts';
-import { type WarmupOptions, type WarmupShape, warmUp } from './warmup.ts';
 
 /** Options that every block takes. */
 export interface BlockOptions {
@@ -214,7 +215,8 @@ export abstract class Block extends Callable {
   /**
    * Makes this block and all below it run compiled; `hybridize(false)` takes that back. The first call for shapes, dtypes, context and mode runs as ever and is recorded,
    * those that follow are one program, with the same results. A HybridBlock compiles with all below it, and a Sequential whose children all do; any other Block runs as ever,
-   * and its children on their own. `cacheInfo()` tells what happened and why.
+   * and its children on their own. `cacheInfo()` tells what happened and why. In a bundle that names nothing of what compiles (`HybridSequential`, `compileStep` …) the compiler is
+   * loaded now, and calls run as ever until it is there; `await net.warmup(…)` waits for it.
    *
    * @example
    * net.hybridize({ staticAlloc: true });
@@ -245,6 +247,7 @@ export abstract class Block extends Callable {
   /**
    * What one call does, in inference mode, as text: a line for each operation, then one for each kernel of the compiled program. Nothing is computed.
    * @param inputs arrays, whose values do not count, or shapes of float32 ones
+   * @throws ArgumentError where a bundle has not loaded the compiler; see `hybridize`
    */
   graph(...inputs: LookInput[]): string {
     return graphOf(this, inputs);
@@ -286,14 +289,8 @@ export abstract class Block extends Callable {
    * await net.loadParameters('lenet.params', { ctx: gpu() });
    */
   async loadParameters(source: Source, options?: LoadOptions): Promise<void> {
-    const byName = this.collectParams();
-    const { prefix } = this;
-    const bare = [...byName].map(([name, p]): [string, Parameter] => [
-      name.startsWith(prefix) ? name.slice(prefix.length) : name,
-      p,
-    ]);
     const op = `${stateOf(this).className}.loadParameters`;
-    await loadArrays(op, source, [structureNames(this), byName, new Map(bare)], options);
+    await loadArrays(op, source, [structureNames(this), this.collectParams()], this.prefix, options);
   }
 
   /** Sets the gradients of all parameters to 0. */

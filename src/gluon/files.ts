@@ -1,12 +1,11 @@
 // Saving and loading parameters: what holds at the call (values, contexts, options). The formats, and which name of a file belongs to which parameter,
 // are in loading.ts, which comes when it is needed.
-import type { Context } from '../core/context.ts';
+import { currentContext } from '../core/context.ts';
 import { expectReader } from '../formats/pending.ts';
 import type { ByteProgress } from '../formats/reading.ts';
 import type { Source } from '../formats/source.ts';
 import { isRefused } from '../nd/reading.ts';
-import { checkOptions, wordArg } from '../ops/args.ts';
-import { type Contexts, flag, toContexts } from './hostArray.ts';
+import type { Contexts } from './hostArray.ts';
 import type { Parameter } from './parameter.ts';
 
 /** Options of `saveParameters`. */
@@ -34,60 +33,36 @@ export interface LoadOptions {
   readonly onProgress?: ((progress: ByteProgress) => void) | undefined;
 }
 
-const LOAD_OPTIONS = ['ctx', 'allowMissing', 'ignoreExtra', 'castDtype', 'rename', 'signal', 'onProgress'];
-
-/** Writes the values of named parameters, taken as they are at the call. */
+/**
+ * Writes the values of named parameters, taken as they are at the call.
+ * @param stripPrefix what all names begin with, and shall not in the file
+ */
 export async function saveArrays(
   op: string,
   named: ReadonlyMap<string, Parameter>,
-  options: SaveOptions = {},
+  options?: SaveOptions,
+  stripPrefix = '',
 ): Promise<Uint8Array<ArrayBuffer>> {
-  checkOptions(op, options, ['format']);
-  const format = wordArg(op, { format: options.format }, 'format', ['params', 'safetensors'], 'params');
   if (isRefused(op)) return new Promise(() => undefined);
+  const names = [...named.keys()];
   const values = Promise.all([...named.values()].map((parameter) => parameter.reduced()));
   const [arrays, { write }] = await Promise.all([values, import('./loading.ts')]);
-  return write(op, format, [...named.keys()], arrays);
-}
-
-/** Options of a load, checked, with what the call's surroundings say. */
-export interface LoadRequest extends Pick<LoadOptions, 'rename' | 'signal' | 'onProgress'> {
-  readonly op: string;
-  readonly source: Source;
-  /** Where all parameters go; undefined leaves those that have contexts where they are. */
-  readonly wanted: readonly Context[] | undefined;
-  /** Where the others go. */
-  readonly fallback: readonly Context[];
-  readonly allowMissing: boolean;
-  readonly ignoreExtra: boolean;
-  readonly castDtype: boolean;
+  return write(op, names, arrays, options, stripPrefix);
 }
 
 /**
- * Loads a source into parameters. `namings` are the names by which the file may call them; the one that fits best counts.
+ * Loads a source into parameters. `namings` are the names by which the file may call them, and those of the last without `prefix`; the one that fits best counts.
  * Either every parameter gets its values or none changes.
  */
 export async function loadArrays(
   op: string,
   source: Source,
   namings: readonly ReadonlyMap<string, Parameter>[],
-  options: LoadOptions = {},
+  prefix: string,
+  options?: LoadOptions,
 ): Promise<void> {
-  checkOptions(op, options, LOAD_OPTIONS);
-  const wanted = options.ctx === undefined ? undefined : toContexts(options.ctx, op);
-  const request: LoadRequest = {
-    op,
-    source,
-    wanted,
-    fallback: wanted ?? toContexts(undefined, op),
-    allowMissing: flag(options.allowMissing, 'allowMissing', op),
-    ignoreExtra: flag(options.ignoreExtra, 'ignoreExtra', op),
-    castDtype: flag(options.castDtype, 'castDtype', op),
-    rename: options.rename,
-    signal: options.signal,
-    onProgress: options.onProgress,
-  };
+  const here = currentContext();
   expectReader(source);
   const { load } = await import('./loading.ts');
-  await load(request, namings);
+  await load(op, source, namings, prefix, options, here);
 }

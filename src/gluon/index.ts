@@ -1,5 +1,6 @@
 // The namespace `gluon`: blocks, parameters and what belongs to them.
-export { Block, HybridBlock } from './block.ts';
+export { Block } from './block.ts';
+export { HybridBlock } from './compiled/blocks.ts';
 export {
   type CompiledStep,
   type CompileStepOptions,
@@ -7,13 +8,14 @@ export {
   type StepEntry,
   type StepInfo,
   type StepInput,
-} from './compileStep.ts';
+} from './compiled/compileStep.ts';
+export type { WarmupOptions, WarmupShape } from './compiled/warmup.ts';
 export * as data from './data/index.ts';
-export type { CacheEntry, CacheInfo, HybridizeOptions } from './hybrid.ts';
+export type { HybridizeOptions } from './hybridize.ts';
 export * as loss from './loss/index.ts';
 export * as nn from './nn/index.ts';
 export { Parameter } from './parameter.ts';
 export { ParameterDict } from './parameterDict.ts';
+export type { CacheEntry, CacheInfo } from './state.ts';
 export { type OptimizerArguments, type StepOptions, Trainer } from './trainer.ts';
 export * as utils from './utils.ts';
-export type { WarmupOptions, WarmupShape } from './warmup.ts';

@@ -1,10 +1,10 @@
 // Initialisers: how a parameter's first values are drawn. They always draw on cpu(0), so a net has the same weights on every device.
 // Formulas and defaults are those of MXNet's python/mxnet/initializer.py.
-import { bodyOf, type NDArray } from '../array/ndarray.ts';
+import type { NDArray } from '../array/ndarray.ts';
 import { cpu } from '../core/context.ts';
-import { bytesOf } from '../core/dtype.ts';
 import { ShapeError } from '../core/errors.ts';
-import { shapeText, sizeOf, stridesOf } from '../core/shape.ts';
+import { type Shape, shapeText, sizeOf, stridesOf } from '../core/shape.ts';
+import { readNow } from '../nd/reading.ts';
 import { numberArg, readArgs, wordArg } from '../ops/args.ts';
 import { drawNormal, drawUniform, full } from '../ops/creation.ts';
 import { arrayFromBytes } from '../ops/invoke.ts';
@@ -20,13 +20,6 @@ function assign(target: NDArray, values: NDArray): void {
 
 function assignHost(target: NDArray, values: Float32Array<ArrayBuffer>): void {
   assign(target, arrayFromBytes(cpu(0), 'float32', target.shape, values, 'init'));
-}
-
-function hostValues(x: NDArray): Float32Array<ArrayBuffer> {
-  const { device, storage, shape } = bodyOf(x, 'init');
-  const buffer = device.readSync({ storage, at: 0, bytes: sizeOf(shape) * bytesOf('float32'), op: 'init' });
-  if (buffer === null) throw new Error('initialisers draw on the CPU, whose values are there at once');
-  return new Float32Array(buffer);
 }
 
 /**
@@ -48,41 +41,64 @@ export abstract class Initializer {
   abstract initWeight(name: string, data: NDArray): void;
 }
 
+/** Options by name, in their positions: a number's default (undefined: it must be given), or the words of a choice, the default first. */
+type Defaults = Readonly<Record<string, number | undefined | readonly string[]>>;
+
+/** What reads its options and has them as its properties. */
+abstract class WithOptions extends Initializer {
+  constructor(op: string, args: readonly unknown[], defaults: Defaults) {
+    super();
+    const values = readArgs(op, args, Object.keys(defaults));
+    for (const [name, given] of Object.entries(defaults))
+      Reflect.set(
+        this,
+        name,
+        typeof given === 'object'
+          ? wordArg(op, values, name, given, given[0])
+          : numberArg(op, values, name, given),
+      );
+  }
+}
+
+/** Numbers from U(−scale, scale), or from N(0, scale²). */
+function drawn(kind: 'uniform' | 'normal', scale: number, shape: Shape): NDArray {
+  return kind === 'uniform'
+    ? drawUniform(-scale, scale, shape, 'float32', cpu(0))
+    : drawNormal(0, scale, shape, 'float32', cpu(0));
+}
+
 /** From U(−scale, scale); scale 0.07. The default of `initialize()`. */
-export class Uniform extends Initializer {
-  readonly scale: number;
+export class Uniform extends WithOptions {
+  declare readonly scale: number;
 
   constructor(scale?: number | { readonly scale?: number | undefined }) {
-    super();
-    this.scale = numberArg('Uniform', readArgs('Uniform', [scale], ['scale']), 'scale', 0.07);
+    super('Uniform', [scale], { scale: 0.07 });
   }
 
   override initWeight(_name: string, data: NDArray): void {
-    assign(data, drawUniform(-this.scale, this.scale, data.shape, 'float32', cpu(0)));
+    assign(data, drawn('uniform', this.scale, data.shape));
   }
 }
 
 /** From N(0, sigma²); sigma 0.01. */
-export class Normal extends Initializer {
-  readonly sigma: number;
+export class Normal extends WithOptions {
+  declare readonly sigma: number;
 
   constructor(sigma?: number | { readonly sigma?: number | undefined }) {
-    super();
-    this.sigma = numberArg('Normal', readArgs('Normal', [sigma], ['sigma']), 'sigma', 0.01);
+    super('Normal', [sigma], { sigma: 0.01 });
   }
 
   override initWeight(_name: string, data: NDArray): void {
-    assign(data, drawNormal(0, this.sigma, data.shape, 'float32', cpu(0)));
+    assign(data, drawn('normal', this.sigma, data.shape));
   }
 }
 
 /** One value everywhere. */
-export class Constant extends Initializer {
-  readonly value: number;
+export class Constant extends WithOptions {
+  declare readonly value: number;
 
   constructor(value: number | { readonly value: number }) {
-    super();
-    this.value = numberArg('Constant', readArgs('Constant', [value], ['value']), 'value');
+    super('Constant', [value], { value: undefined });
   }
 
   override initWeight(_name: string, data: NDArray): void {
@@ -105,6 +121,8 @@ export class One extends Constant {
 /** What divides the magnitude in `Xavier`: inputs, outputs, or their mean. */
 export type FactorType = 'avg' | 'in' | 'out';
 
+const FACTORS: readonly FactorType[] = ['avg', 'in', 'out'];
+
 /** Options of `Xavier`. */
 export interface XavierOptions {
   /** 'uniform' by default. */
@@ -122,25 +140,21 @@ export interface XavierOptions {
  * @throws ShapeError for a parameter with fewer than two axes
  * @example net.initialize(new init.Xavier({ rndType: 'gaussian', factorType: 'in', magnitude: 2 }))
  */
-export class Xavier extends Initializer {
-  readonly rndType: 'uniform' | 'gaussian';
-  readonly factorType: FactorType;
-  readonly magnitude: number;
+export class Xavier extends WithOptions {
+  declare readonly rndType: 'uniform' | 'gaussian';
+  declare readonly factorType: FactorType;
+  declare readonly magnitude: number;
 
   constructor(
     rndType?: 'uniform' | 'gaussian' | XavierOptions,
     factorType?: FactorType | XavierOptions,
     magnitude?: number | XavierOptions,
   ) {
-    super();
-    const values = readArgs(
-      'Xavier',
-      [rndType, factorType, magnitude],
-      ['rndType', 'factorType', 'magnitude'],
-    );
-    this.rndType = wordArg('Xavier', values, 'rndType', ['uniform', 'gaussian'], 'uniform');
-    this.factorType = wordArg('Xavier', values, 'factorType', ['avg', 'in', 'out'], 'avg');
-    this.magnitude = numberArg('Xavier', values, 'magnitude', 3);
+    super('Xavier', [rndType, factorType, magnitude], {
+      rndType: ['uniform', 'gaussian'],
+      factorType: FACTORS,
+      magnitude: 3,
+    });
   }
 
   override initWeight(name: string, data: NDArray): void {
@@ -155,12 +169,7 @@ export class Xavier extends Initializer {
     const factor =
       this.factorType === 'avg' ? (fanIn + fanOut) / 2 : this.factorType === 'in' ? fanIn : fanOut;
     const scale = Math.sqrt(this.magnitude / factor);
-    assign(
-      data,
-      this.rndType === 'uniform'
-        ? drawUniform(-scale, scale, shape, 'float32', cpu(0))
-        : drawNormal(0, scale, shape, 'float32', cpu(0)),
-    );
+    assign(data, drawn(this.rndType === 'uniform' ? 'uniform' : 'normal', scale, shape));
   }
 }
 
@@ -178,7 +187,7 @@ export class MSRAPrelu extends Xavier {
     const negativeSlope = numberArg('MSRAPrelu', values, 'slope', 0.25);
     super({
       rndType: 'gaussian',
-      factorType: wordArg<FactorType>('MSRAPrelu', values, 'factorType', ['avg', 'in', 'out'], 'avg'),
+      factorType: wordArg('MSRAPrelu', values, 'factorType', FACTORS, 'avg'),
       magnitude: 2 / (1 + negativeSlope ** 2),
     });
     this.slope = negativeSlope;
@@ -189,9 +198,9 @@ export class MSRAPrelu extends Xavier {
  * Orthonormal rows (or columns, where there are more rows), times `scale` 1.414, of the array folded to (shape[0], the rest). Found by
  * orthonormalising a drawn matrix. Saxe et al., 2013.
  */
-export class Orthogonal extends Initializer {
-  readonly scale: number;
-  readonly randType: 'uniform' | 'normal';
+export class Orthogonal extends WithOptions {
+  declare readonly scale: number;
+  declare readonly randType: 'uniform' | 'normal';
 
   constructor(
     scale?:
@@ -202,11 +211,8 @@ export class Orthogonal extends Initializer {
         },
     options?: { readonly randType?: 'uniform' | 'normal' | undefined },
   ) {
-    super();
-    const values = readArgs('Orthogonal', [scale, options], ['scale'], ['randType']);
     // biome-ignore lint/suspicious/noApproximativeNumericConstant: MXNet's default, these digits and no more
-    this.scale = numberArg('Orthogonal', values, 'scale', 1.414);
-    this.randType = wordArg('Orthogonal', values, 'randType', ['uniform', 'normal'], 'uniform');
+    super('Orthogonal', [scale, options], { scale: 1.414, randType: ['uniform', 'normal'] });
   }
 
   override initWeight(name: string, data: NDArray): void {
@@ -215,12 +221,8 @@ export class Orthogonal extends Initializer {
       throw new ShapeError(`expected ${name} to have axes, received (). Use another initializer.`, {
         op: 'Orthogonal',
       });
-    const rows = shape[0];
-    const drawn =
-      this.randType === 'uniform'
-        ? drawUniform(-1, 1, shape, 'float32', cpu(0))
-        : drawNormal(0, 1, shape, 'float32', cpu(0));
-    assignHost(data, orthonormal(hostValues(drawn), rows, sizeOf(shape.slice(1)), this.scale));
+    const values = readNow(drawn(this.randType, 1, shape), 'init') as Float32Array;
+    assignHost(data, orthonormal(values, shape[0], sizeOf(shape.slice(1)), this.scale));
   }
 }
 
@@ -248,17 +250,11 @@ export class Bilinear extends Initializer {
 }
 
 /** For an LSTM's bias (four gates i f g o, stacked): zeros, and `forgetBias` (1) for the forget gate. Jozefowicz et al., 2015. */
-export class LSTMBias extends Initializer {
-  readonly forgetBias: number;
+export class LSTMBias extends WithOptions {
+  declare readonly forgetBias: number;
 
   constructor(forgetBias?: number | { readonly forgetBias?: number | undefined }) {
-    super();
-    this.forgetBias = numberArg(
-      'LSTMBias',
-      readArgs('LSTMBias', [forgetBias], ['forgetBias']),
-      'forgetBias',
-      1,
-    );
+    super('LSTMBias', [forgetBias], { forgetBias: 1 });
   }
 
   override initWeight(_name: string, data: NDArray): void {

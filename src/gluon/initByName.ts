@@ -1,7 +1,5 @@
 // Initialisers by the names that Gluon's users write: `initialize('xavier')`, `weightInitializer: 'normal'`.
-import { ArgumentError } from '../core/errors.ts';
-import { describe } from '../core/shape.ts';
-import { suggest } from '../ops/args.ts';
+import { unknownName } from '../ops/args.ts';
 import {
   Bilinear,
   Initializer,
@@ -42,11 +40,11 @@ export function toInitializer(value: unknown, op: string): Initializer {
     const key = value.toLowerCase();
     if (Object.hasOwn(BY_NAME, key)) return BY_NAME[key as keyof typeof BY_NAME]();
   }
-  const names = Object.keys(BY_NAME);
-  const meant = typeof value === 'string' ? suggest(value, names) : undefined;
-  throw new ArgumentError(
-    `expected an initializer or its name, one of ${names.join(', ')}, received ${describe(value)}. ` +
-      (meant === undefined ? "Write initialize('xavier') or new init.Xavier()." : `Did you mean '${meant}'?`),
-    { op },
+  throw unknownName(
+    op,
+    'an initializer or its name, one of',
+    value,
+    Object.keys(BY_NAME),
+    "Write initialize('xavier') or new init.Xavier().",
   );
 }

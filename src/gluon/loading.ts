@@ -10,13 +10,13 @@ import { deviceOf } from '../device/registry.ts';
 import { readParams, writeParams } from '../formats/params.ts';
 import type { RawArray } from '../formats/raw.ts';
 import { readSafetensors, sniff, writeSafetensors } from '../formats/safetensors.ts';
-import { readSource } from '../formats/source.ts';
-import { suggest } from '../ops/args.ts';
+import { readSource, type Source } from '../formats/source.ts';
+import { booleanArg, readArgs, suggest, wordArg } from '../ops/args.ts';
 import { arrayFromBytes } from '../ops/invoke.ts';
 import { astype } from '../ops/moves.ts';
 import { setStridedSlice } from '../ops/slices.ts';
-import type { LoadRequest, Rename } from './files.ts';
-import { type HostArray, placeOn, readNow } from './hostArray.ts';
+import type { LoadOptions, Rename, SaveOptions } from './files.ts';
+import { type HostArray, placeOn, readNow, toContexts } from './hostArray.ts';
 import { internals, type Parameter } from './parameter.ts';
 import { unrecorded } from './quiet.ts';
 
@@ -30,13 +30,22 @@ export function toRaw(values: HostArray): RawArray {
 /** A file of these arrays. */
 export function write(
   op: string,
-  format: 'params' | 'safetensors',
   names: readonly string[],
   values: readonly HostArray[],
+  options: SaveOptions | undefined,
+  stripPrefix: string,
 ): Uint8Array<ArrayBuffer> {
+  const given = readArgs(op, [options], [], ['format']);
+  const format = wordArg(op, given, 'format', ['params', 'safetensors'], 'params');
+  const stripped = names.map((name) => {
+    if (name.startsWith(stripPrefix)) return name.slice(stripPrefix.length);
+    throw new ArgumentError(
+      `expected names that begin with ${JSON.stringify(stripPrefix)}, received ${JSON.stringify(name)}. Choose another stripPrefix, or none.`,
+      { op },
+    );
+  });
   const arrays = values.map(toRaw);
-  if (format === 'params') return writeParams(arrays, names, op);
-  return writeSafetensors(arrays, names, {}, op);
+  return format === 'params' ? writeParams(arrays, stripped, op) : writeSafetensors(arrays, stripped, {}, op);
 }
 
 /** What a file holds, by name. */
@@ -188,28 +197,43 @@ function sameContexts(a: readonly Context[], b: readonly Context[]): boolean {
   return a.length === b.length && a.every((context) => b.includes(context));
 }
 
-/** Loads a source into parameters; either all get their values or none changes. */
+const LOAD_OPTIONS = ['ctx', 'allowMissing', 'ignoreExtra', 'castDtype', 'rename', 'signal', 'onProgress'];
+
+/** Loads a source into parameters; either all get their values or none changes. @param here where those go that are nowhere yet, if no context is given */
 export async function load(
-  request: LoadRequest,
+  op: string,
+  source: Source,
   namings: readonly ReadonlyMap<string, Parameter>[],
+  prefix: string,
+  options: LoadOptions | undefined,
+  here: Context,
 ): Promise<void> {
-  const { op, source, signal, onProgress, wanted } = request;
+  const given = readArgs(op, [options], [], LOAD_OPTIONS);
+  const { ctx, rename, signal, onProgress } = given as LoadOptions;
+  const [allowMissing, ignoreExtra, castDtype] = ['allowMissing', 'ignoreExtra', 'castDtype'].map((name) =>
+    booleanArg(op, given, name, false),
+  ) as [boolean, boolean, boolean];
+  const wanted = ctx === undefined ? undefined : toContexts(ctx, op);
   const bytes = await readSource(source, { op, signal, onProgress });
-  const file = withoutKind(renamed(readFile(bytes, op), request.rename, op));
-  const naming = bestNaming(namings, file);
-  checkNames(op, naming, file, request.allowMissing, request.ignoreExtra);
+  const file = withoutKind(renamed(readFile(bytes, op), rename, op));
+  const bare = [...(namings.at(-1) ?? [])].map(([name, p]): [string, Parameter] => [
+    name.startsWith(prefix) ? name.slice(prefix.length) : name,
+    p,
+  ]);
+  const naming = bestNaming([...namings, new Map(bare)], file);
+  checkNames(op, naming, file, allowMissing, ignoreExtra);
   const pairs: [string, Parameter, RawArray][] = [];
   for (const [name, raw] of file) {
     const parameter = naming.get(name);
     if (parameter !== undefined) pairs.push([name, parameter, raw]);
   }
-  checkValues(op, pairs, request.castDtype);
+  checkValues(op, pairs, castDtype);
 
   unrecorded(() => {
     const made: { readonly parameter: Parameter; readonly arrays: NDArray[] }[] = [];
     try {
       for (const [, parameter, raw] of pairs) {
-        const contexts = wanted ?? internals.contextsOf(parameter) ?? request.fallback;
+        const contexts = wanted ?? internals.contextsOf(parameter) ?? [here];
         made.push({ parameter, arrays: placeOn(contexts, toHost(raw, parameter, op), op) });
       }
     } catch (error) {

@@ -43,16 +43,13 @@ export function nameBlock(alias: string, prefix: unknown, params: unknown, op: s
       { op },
     );
   const scope = current;
-  const own = prefix ?? next(scope === null ? globalCounters : scope.counters, alias);
-  const full = (scope === null ? '' : scope.prefix) + own;
-  if (params instanceof ParameterDict)
-    return { prefix: full, params: new ParameterDict(params.prefix, params) };
+  const own = prefix ?? next(scope?.counters ?? globalCounters, alias);
   return {
-    prefix: full,
+    prefix: (scope?.prefix ?? '') + own,
     params:
-      scope === null
-        ? new ParameterDict(own)
-        : new ParameterDict(scope.params.prefix + own, scope.params.shared),
+      params instanceof ParameterDict
+        ? new ParameterDict(params.prefix, params)
+        : new ParameterDict((scope?.params.prefix ?? '') + own, scope?.params.shared),
   };
 }
 

@@ -15,11 +15,12 @@ import {
   ShapeError,
 } from '../core/errors.ts';
 import { asShape, describe, type Shape, shapeText, stridesOf } from '../core/shape.ts';
-import { numberArg, readArgs, wordArg } from '../ops/args.ts';
+import { array as copyOf } from '../nd/make.ts';
+import { booleanArg, numberArg, readArgs, wordArg } from '../ops/args.ts';
 import { slots } from '../ops/invoke.ts';
 import { astype } from '../ops/moves.ts';
 import { setStridedSlice } from '../ops/slices.ts';
-import { type Contexts, flag, type HostArray, makeOwned, placeOn, toContexts } from './hostArray.ts';
+import { type Contexts, type HostArray, makeOwned, placeOn, toContexts } from './hostArray.ts';
 import { Uniform } from './init.ts';
 import { type InitializerLike, toInitializer } from './initByName.ts';
 import {
@@ -30,7 +31,7 @@ import {
   type ParameterInitOptions,
   type ParameterOptions,
 } from './parameterOptions.ts';
-import { clear, convertedOn, draw, free, freeGradient, meanOf } from './parameterValues.ts';
+import { clear, draw, free, freeGradient, meanOf } from './parameterValues.ts';
 import { offTape, unrecorded } from './quiet.ts';
 
 export type { ParameterInitOptions, ParameterOptions } from './parameterOptions.ts';
@@ -49,6 +50,8 @@ export interface ParameterInternals {
   /** Gives a parameter made without a name its full name and the block it belongs to. */
   adopt(parameter: Parameter, name: string, block: string): void;
   isDeferred(parameter: Parameter): boolean;
+  /** Says where the values will be of one that waits for its shape. */
+  defer(parameter: Parameter, contexts: readonly Context[]): void;
   /** Where its values are or will be; undefined before `initialize`. */
   contextsOf(parameter: Parameter): readonly Context[] | undefined;
   /** Replaces the values' arrays, and with them shape and dtype. */
@@ -127,13 +130,8 @@ export class Parameter {
   set shape(value: readonly number[]) {
     const merged = this.#merge(extents(value, this.#label));
     const deferred = this.#deferred;
-    if (deferred === null || !isKnown(merged)) {
-      this.#shape = merged;
-      return;
-    }
-    this.#install(
-      draw(this.#label, toInitializer(deferred.init, this.#label), deferred.contexts, merged, this.#dtype),
-    );
+    if (deferred === null || !isKnown(merged)) this.#shape = merged;
+    else this.#draw(deferred, merged);
   }
 
   get dtype(): DType {
@@ -171,7 +169,7 @@ export class Parameter {
       ['ctx', 'defaultInit', 'forceReinit'],
     );
     const op = this.#label;
-    if (this.#arrays.length > 0 && !flag(values['forceReinit'], 'forceReinit', op)) {
+    if (this.#arrays.length > 0 && !booleanArg(op, values, 'forceReinit', false)) {
       console.warn(
         `[${op}] is initialized already, so initialize() left it as it is. Pass { forceReinit: true } to draw new values.`,
       );
@@ -179,13 +177,12 @@ export class Parameter {
     }
     const chosen = (values['init'] ?? this.init ?? values['defaultInit'] ?? new Uniform()) as InitializerLike;
     toInitializer(chosen, op);
-    const contexts = toContexts(values['ctx'] as Contexts | undefined, op);
-    if (isKnown(this.#shape)) {
-      this.#install(draw(this.#label, toInitializer(chosen, op), contexts, this.#shape, this.#dtype));
-      return;
+    const deferred = { init: chosen, contexts: toContexts(values['ctx'] as Contexts | undefined, op) };
+    if (isKnown(this.#shape)) this.#draw(deferred, this.#shape);
+    else {
+      this.#deferred = deferred;
+      deferrals++;
     }
-    this.#deferred = { init: chosen, contexts };
-    deferrals++;
   }
 
   /**
@@ -248,9 +245,7 @@ export class Parameter {
     for (const array of this.#arrays) slots.tape?.writing?.('setData', array);
     // a compiled step sees a write, but not how a parameter gets its first values
     const quiet = this.#arrays.length === 0 ? unrecorded : offTape;
-    const fresh = quiet(() =>
-      makeOwned(contexts, (context) => convertedOn(context, data, this.#dtype, this.#label)),
-    );
+    const fresh = quiet(() => makeOwned(contexts, (ctx) => copyOf(data, { ctx, dtype: this.#dtype })));
     if (this.#arrays.length === 0) {
       this.#install(fresh);
       return;
@@ -266,30 +261,15 @@ export class Parameter {
 
   /** Moves the values to other contexts; of values that differ between contexts, the mean. */
   async resetCtx(ctx: Contexts): Promise<void> {
-    const contexts = toContexts(ctx, this.#label);
-    if (this.#deferred !== null) {
-      this.#deferred = { ...this.#deferred, contexts };
-      return;
-    }
-    const values = await this.reduced();
-    this.#install(placeOn(contexts, values, this.#label));
+    await resetContexts([this], ctx, this.#label);
   }
 
   /** Converts the values, and with them what is drawn later. */
   cast(dtype: DType): void {
     const wanted = checkDType(dtype, this.#label);
     if (wanted === this.#dtype) return;
-    const arrays = this.#arrays;
-    if (arrays.length > 0) {
-      const converted = unrecorded(() => {
-        let i = 0;
-        return makeOwned(
-          arrays.map((a) => a.context),
-          () => astype(arrays[i++] as NDArray, wanted),
-        );
-      });
-      this.#install(converted);
-    }
+    if (this.#arrays.length > 0)
+      this.#install(unrecorded(() => makeOwned(this.#arrays, (array) => astype(array, wanted))));
     this.#dtype = wanted;
   }
 
@@ -324,6 +304,11 @@ export class Parameter {
         { op: this.#label },
       );
     return asShape(own.map((d, i) => (d === 0 ? (given[i] as number) : d)));
+  }
+
+  #draw({ init, contexts }: Deferred, shape: Shape): void {
+    const op = this.#label;
+    this.#install(draw(op, toInitializer(init, op), contexts, shape, this.#dtype));
   }
 
   #install(arrays: readonly NDArray[]): void {
@@ -391,6 +376,10 @@ export class Parameter {
         if (parameter.#block === '') parameter.#block = block;
       },
       isDeferred: (parameter) => parameter.#deferred !== null,
+      defer(parameter, contexts) {
+        const deferred = parameter.#deferred;
+        if (deferred !== null) parameter.#deferred = { ...deferred, contexts };
+      },
       contextsOf: (parameter) =>
         parameter.#deferred?.contexts ??
         (parameter.#arrays.length > 0 ? parameter.#arrays.map((array) => array.context) : undefined),
@@ -404,4 +393,24 @@ export class Parameter {
       },
     };
   }
+}
+
+/** Moves parameters to other contexts; if one cannot be moved, none is. Of values that differ between contexts, the mean. */
+export async function resetContexts(
+  parameters: readonly Parameter[],
+  ctx: Contexts,
+  op: string,
+): Promise<void> {
+  const contexts = toContexts(ctx, op);
+  const ready = parameters.filter((p) => !internals.isDeferred(p));
+  const values = await Promise.all(ready.map((p) => p.reduced()));
+  const made: NDArray[][] = [];
+  try {
+    for (const [i, p] of ready.entries()) made.push(placeOn(contexts, values[i] as HostArray, p.name));
+  } catch (error) {
+    for (const array of made.flat()) array.dispose();
+    throw error;
+  }
+  for (const [i, p] of ready.entries()) internals.install(p, made[i] as NDArray[]);
+  for (const p of parameters) internals.defer(p, contexts);
 }

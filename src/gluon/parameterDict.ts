@@ -1,14 +1,14 @@
 // Parameters by full name, with a prefix for those it makes and another dictionary to share with.
 import type { Context } from '../core/context.ts';
 import { ArgumentError } from '../core/errors.ts';
-import { describe, shapeText } from '../core/shape.ts';
+import { shapeText } from '../core/shape.ts';
 import type { Source } from '../formats/source.ts';
-import { checkOptions, readArgs } from '../ops/args.ts';
+import { booleanArg, checkOptions, readArgs } from '../ops/args.ts';
 import type { LoadOptions, SaveOptions } from './files.ts';
 import { loadArrays, saveArrays } from './files.ts';
-import { type Contexts, flag, type HostArray, placeOn, toContexts } from './hostArray.ts';
+import { type Contexts, toContexts } from './hostArray.ts';
 import { type InitializerLike, toInitializer } from './initByName.ts';
-import { internals, Parameter, type ParameterOptions } from './parameter.ts';
+import { internals, Parameter, type ParameterOptions, resetContexts } from './parameter.ts';
 import { PARAMETER_OPTIONS } from './parameterOptions.ts';
 import { indentRest } from './text.ts';
 
@@ -91,8 +91,8 @@ export class ParameterDict extends Map<string, Parameter> {
     );
     const chosen = toInitializer(values['init'] ?? 'uniform', 'initialize');
     const contexts = toContexts(values['ctx'] as Contexts | undefined, 'initialize');
-    const verbose = flag(values['verbose'], 'verbose', 'initialize');
-    const again = flag(values['forceReinit'], 'forceReinit', 'initialize');
+    const verbose = booleanArg('initialize', values, 'verbose', false);
+    const again = booleanArg('initialize', values, 'forceReinit', false);
     const left: string[] = [];
     const done: Parameter[] = [];
     try {
@@ -116,7 +116,7 @@ export class ParameterDict extends Map<string, Parameter> {
     }
     if (left.length > 0)
       console.warn(
-        `[initialize] ${left.join(', ')} ${left.length === 1 ? 'is' : 'are'} initialized already and stay${left.length === 1 ? 's' : ''} as ${left.length === 1 ? 'it is' : 'they are'}. Pass { forceReinit: true } to draw new values.`,
+        `[initialize] ${left.join(', ')}: initialized already, and left as they are. Pass { forceReinit: true } to draw new values.`,
       );
   }
 
@@ -127,19 +127,7 @@ export class ParameterDict extends Map<string, Parameter> {
 
   /** Moves all parameters to other contexts; if one cannot be moved, none is. */
   async resetCtx(ctx: Contexts): Promise<void> {
-    const contexts = toContexts(ctx, 'resetCtx');
-    const waiting = [...this.values()].filter((p) => internals.isDeferred(p));
-    const ready = [...this.values()].filter((p) => !internals.isDeferred(p));
-    const values = await Promise.all(ready.map((p) => p.reduced()));
-    const made = new Map<Parameter, ReturnType<typeof placeOn>>();
-    try {
-      for (const [i, p] of ready.entries()) made.set(p, placeOn(contexts, values[i] as HostArray, p.name));
-    } catch (error) {
-      for (const arrays of made.values()) for (const array of arrays) array.dispose();
-      throw error;
-    }
-    for (const [p, arrays] of made) internals.install(p, arrays);
-    await Promise.all(waiting.map((p) => p.resetCtx(contexts)));
+    await resetContexts([...this.values()], ctx, 'resetCtx');
   }
 
   /** Names and parameters; the same as `entries`. */
@@ -154,15 +142,7 @@ export class ParameterDict extends Map<string, Parameter> {
 
   /** Sets a property of every parameter: `params.setattr('gradReq', 'null')`. */
   setattr<K extends 'gradReq' | 'lrMult' | 'wdMult' | 'init'>(name: K, value: Parameter[K]): void {
-    const known = ['gradReq', 'lrMult', 'wdMult', 'init'];
-    if (!known.includes(name)) checkOptions('setattr', { [name]: value }, known);
-    if (name === 'gradReq' && !['write', 'add', 'null'].includes(value as string))
-      throw new ArgumentError(
-        `expected gradReq 'write', 'add' or 'null', received ${describe(value)}. Choose one.`,
-        {
-          op: 'setattr',
-        },
-      );
+    checkOptions('setattr', { [name]: value }, ['gradReq', 'lrMult', 'wdMult', 'init']);
     for (const parameter of this.values()) parameter[name] = value;
   }
 
@@ -170,16 +150,8 @@ export class ParameterDict extends Map<string, Parameter> {
   async save(
     options?: SaveOptions & { readonly stripPrefix?: string | undefined },
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const { stripPrefix = '', ...rest } = options ?? {};
-    const named = [...this].map(([name, parameter]): [string, Parameter] => {
-      if (!name.startsWith(stripPrefix))
-        throw new ArgumentError(
-          `expected names that begin with ${JSON.stringify(stripPrefix)}, received ${JSON.stringify(name)}. Choose another stripPrefix, or none.`,
-          { op: 'ParameterDict.save' },
-        );
-      return [name.slice(stripPrefix.length), parameter];
-    });
-    return saveArrays('ParameterDict.save', new Map(named), rest);
+    const { stripPrefix, ...rest } = options ?? {};
+    return saveArrays('ParameterDict.save', this, rest, stripPrefix);
   }
 
   /** Loads values by full name, `restorePrefix` put in front of the file's names. */
@@ -188,11 +160,7 @@ export class ParameterDict extends Map<string, Parameter> {
     options?: LoadOptions & { readonly restorePrefix?: string | undefined },
   ): Promise<void> {
     const { restorePrefix = '', ...rest } = options ?? {};
-    const stripped = [...this].map(([name, parameter]): [string, Parameter] => [
-      name.startsWith(restorePrefix) ? name.slice(restorePrefix.length) : name,
-      parameter,
-    ]);
-    await loadArrays('ParameterDict.load', source, [new Map(stripped), this], rest);
+    await loadArrays('ParameterDict.load', source, [this], restorePrefix, rest);
   }
 
   /** The prefix, and a line for each parameter. */

@@ -4,12 +4,10 @@ import { outsideScopes } from '../array/scope.ts';
 import { placeOf } from '../autograd/tape.ts';
 import { type Context, cpu } from '../core/context.ts';
 import type { DType } from '../core/dtype.ts';
-import { ContextError } from '../core/errors.ts';
 import { type Shape, stridesOf } from '../core/shape.ts';
 import { add, div } from '../ops/binary.ts';
 import { zeros } from '../ops/creation.ts';
 import { arrayFromBytes } from '../ops/invoke.ts';
-import { astype, copy } from '../ops/moves.ts';
 import { setStridedSlice } from '../ops/slices.ts';
 import { type HostArray, placeOn, readNow, readValues } from './hostArray.ts';
 import type { Initializer } from './init.ts';
@@ -38,27 +36,6 @@ export function draw(
       }
     }),
   );
-}
-
-/** A copy of `data` on a context, in a dtype. */
-export function convertedOn(context: Context, data: NDArray, dtype: DType, op: string): NDArray {
-  let own: NDArray;
-  if (data.context === context) own = copy(data);
-  else {
-    const values = readNow(data, op);
-    if (values === null)
-      throw new ContextError(
-        `expected values that need not be waited for, received an array on ${data.context} for ${context}. Pass await x.toCpu().`,
-        { op },
-      );
-    own = arrayFromBytes(context, values.dtype, values.shape, values.data, op);
-  }
-  if (own.dtype === dtype) return own;
-  try {
-    return astype(own, dtype);
-  } finally {
-    own.dispose();
-  }
 }
 
 /** Values of one parameter on several contexts, as one in host memory: their mean. */

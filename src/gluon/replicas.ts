@@ -51,14 +51,14 @@ export function freshOnes(op: string, all: readonly Replica[], ignore: boolean):
 }
 
 function staleError(op: string, all: readonly Replica[]): AutogradError {
-  const stale = [...new Set(all.filter((r) => !r.variable.fresh).map((r) => r.parameter.name))];
-  const contexts = new Set(all.filter((r) => !r.variable.fresh).map((r) => String(r.weight.context)));
-  const names =
-    stale.length > 6 ? `${stale.slice(0, 6).join(', ')} and ${stale.length - 6} more` : stale.join(', ');
-  const everything = stale.length === new Set(all.map((r) => r.index)).size;
+  const stale = all.filter(({ variable }) => !variable.fresh);
+  const names = [...new Set(stale.map(({ parameter }) => parameter.name))];
+  const contexts = [...new Set(stale.map(({ weight }) => weight.context))];
+  const some =
+    names.length > 6 ? `${names.slice(0, 6).join(', ')} and ${names.length - 6} more` : names.join(', ');
   return new AutogradError(
-    `expected gradients that backward wrote since the last step, received stale ones of ${names} on ${[...contexts].join(', ')}. ` +
-      (everything
+    `expected gradients that backward wrote since the last step, received stale ones of ${some} on ${contexts.join(', ')}. ` +
+      (names.length === new Set(all.map((r) => r.index)).size
         ? 'Call loss.backward() on what was computed inside autograd.record(…) before every step.'
         : 'The loss did not depend on them: check the forward pass, or pass { ignoreStaleGrad: true } to leave them as they are.'),
     { op },
@@ -67,27 +67,27 @@ function staleError(op: string, all: readonly Replica[]): AutogradError {
 
 /** Sums each parameter's gradients over its contexts, so that all have the sum. Call it unrecorded. */
 export function sumOverContexts(replicas: readonly Replica[]): void {
-  const groups = new Map<number, Replica[]>();
-  for (const replica of replicas) {
-    const group = groups.get(replica.index);
-    if (group === undefined) groups.set(replica.index, [replica]);
-    else group.push(replica);
-  }
-  for (const copies of groups.values()) {
-    if (copies.length < 2) continue;
-    const gradients = copies.map(({ parameter, weight }) => parameter.grad(weight.context));
-    runInScope(
-      () => 'allreduceGrads',
-      true,
-      () => {
-        const [first, ...others] = gradients as [NDArray, ...NDArray[]];
-        const moved = (g: NDArray, to: NDArray): NDArray => move(g, to, copies[0]?.parameter.name ?? '');
-        const sum = others.reduce((total: NDArray, g) => add(total, moved(g, total)), first);
-        for (const gradient of gradients)
-          setStridedSlice(gradient, moved(sum, gradient), gradient.shape, 0, stridesOf(gradient.shape));
-      },
-    );
-  }
+  if (replicas.every(({ copy }) => copy === 0)) return;
+  const gradients = new Map<Parameter, NDArray[]>();
+  for (const { parameter, weight } of replicas)
+    gradients.set(parameter, [...(gradients.get(parameter) ?? []), parameter.grad(weight.context)]);
+  for (const [{ name }, copies] of gradients)
+    if (copies.length > 1)
+      runInScope(
+        () => 'allreduceGrads',
+        true,
+        () => {
+          const sum = copies.reduce((total, gradient) => add(total, move(gradient, total, name)));
+          for (const gradient of copies)
+            setStridedSlice(
+              gradient,
+              move(sum, gradient, name),
+              gradient.shape,
+              0,
+              stridesOf(gradient.shape),
+            );
+        },
+      );
 }
 
 /** A gradient where another one is. */

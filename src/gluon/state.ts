@@ -1,5 +1,6 @@
 // What a block keeps beside its fields. A block is a closure, so its state hangs on it by a WeakMap: block.ts fills it, tree.ts and call.ts read it.
 import { ArgumentError } from '../core/errors.ts';
+import type { ProgramStats } from '../device/device.ts';
 import type { NameScope, Names } from './naming.ts';
 import type { Parameter } from './parameter.ts';
 import type { ParameterDict } from './parameterDict.ts';
@@ -31,7 +32,32 @@ export interface HybridFlags {
   readonly fallback: boolean;
 }
 
-/** A hybridized block's programs, as its calls use them; `Programs` in hybrid.ts is the whole. */
+/** One program of a block, as `cacheInfo()` tells it. */
+export interface CacheEntry {
+  /** What calls it is for: `(2, 3) float32 on cpu(0), training, recording`. */
+  readonly key: string;
+  /** How many calls it has served. */
+  readonly runs: number;
+  /** What a forward costs. */
+  readonly forward: ProgramStats;
+  /** What a backward costs; null where none has been made. */
+  readonly backward: ProgramStats | null;
+}
+
+/** What `cacheInfo()` tells of a block's compiled calls. */
+export interface CacheInfo {
+  /** Calls that a program served. */
+  readonly hits: number;
+  /** Calls for which there was none. */
+  readonly misses: number;
+  readonly entries: readonly CacheEntry[];
+  /** Why the last miss was one, or why programs were given up; null before the first. */
+  readonly why: string | null;
+  /** Why calls run eagerly; null where they compile. */
+  readonly eager: string | null;
+}
+
+/** A hybridized block's programs, as its calls use them; `Programs` in compiled/programs.ts is the whole. */
 export interface CompiledCalls {
   /** Whether a program is there for a call of these inputs: `replay` runs it. */
   find(inputs: readonly unknown[]): boolean;
@@ -39,6 +65,8 @@ export interface CompiledCalls {
   replay(): unknown;
   /** A call for which none was found: runs `eager`, and makes a program for the next where that can be. */
   first(inputs: readonly unknown[], eager: () => unknown): unknown;
+  /** What `cacheInfo()` tells. */
+  info(): CacheInfo;
   dispose(): void;
 }
 

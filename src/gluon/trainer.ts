@@ -1,19 +1,19 @@
 // The Trainer: which parameters an optimizer updates, and when. Checks come first and for all of them, so that a step that fails changes nothing.
-import { adoptStorage, type NDArray } from '../array/ndarray.ts';
+import type { NDArray } from '../array/ndarray.ts';
 import { ArgumentError } from '../core/errors.ts';
-import { describe, sameShape } from '../core/shape.ts';
+import { describe } from '../core/shape.ts';
 import type { ReadOptions, Source } from '../formats/source.ts';
 import { booleanArg, readArgs } from '../ops/args.ts';
 import { slots } from '../ops/invoke.ts';
-import { applyUpdate, checkUpdate, recordUpdate } from './optimizer/apply.ts';
-import { Arenas, groupsOf, sameScalars, type UpdateItem } from './optimizer/arena.ts';
+import { checkUpdate, runStep } from './optimizer/apply.ts';
 import { create, type OptimizerName, type OptionsOf } from './optimizer/create.ts';
 import { Optimizer } from './optimizer/optimizer.ts';
+import type { Step } from './optimizer/step.ts';
 import { Turn } from './optimizer/turn.ts';
 import { Parameter } from './parameter.ts';
 import { offTape } from './quiet.ts';
 import { freshOnes, isSame, type Replica, replicasOf, sumOverContexts } from './replicas.ts';
-import { readStates, type StateFile, writeStates } from './trainerStates.ts';
+import { readStates, type TrainerState, writeStates } from './trainerStates.ts';
 
 /** What stands after a Trainer's parameters: an optimizer's name and its options, or an optimizer. */
 export type OptimizerArguments =
@@ -24,12 +24,6 @@ export type OptimizerArguments =
 export interface StepOptions {
   /** Leaves parameters whose gradient is stale as they are, instead of throwing. */
   readonly ignoreStaleGrad?: boolean | undefined;
-}
-
-/** An update of one copy, with what came before it. */
-interface Item extends UpdateItem {
-  /** Its place among the copies of the step. */
-  readonly at: number;
 }
 
 /**
@@ -49,7 +43,7 @@ export class Trainer {
   /** States by parameter, then context. */
   readonly #states = new Map<number, NDArray[][]>();
   /** Where parameters of one GPU lie side by side, so that one kernel updates them all. */
-  readonly #arenas = new Arenas();
+  readonly #memory: Step['memory'] = { arenas: null };
 
   /**
    * @param params `net.collectParams()`, or a list of parameters
@@ -114,14 +108,7 @@ export class Trainer {
 
   /** The optimizer's states, counts and learning rate as bytes, as they are at the call. */
   async saveStates(): Promise<Uint8Array<ArrayBuffer>> {
-    const { name, rule, progress } = this.#optimizer;
-    const arrays = new Map<string, NDArray>();
-    for (const [index, copies] of this.#states)
-      copies[0]?.forEach((array, slot) => {
-        arrays.set(`${index}.${rule.states[slot] as string}`, array);
-      });
-    const names = this.#parameters.map((p) => p.name);
-    return writeStates('Trainer.saveStates', { optimizer: name, ...progress, parameters: names }, arrays);
+    return writeStates(this.#state);
   }
 
   /**
@@ -129,26 +116,11 @@ export class Trainer {
    * @throws LoadError where the bytes belong to another optimizer or other parameters; FormatError for bytes that are no such file
    */
   async loadStates(source: Source, options?: Pick<ReadOptions, 'signal' | 'onProgress'>): Promise<void> {
-    const op = 'Trainer.loadStates';
-    const { name, rule } = this.#optimizer;
-    const wanted = { optimizer: name, states: rule.states, parameters: this.#parameters };
-    const file: StateFile = await readStates(op, source, wanted, options);
-    const fresh = new Map<number, NDArray[][]>();
-    try {
-      for (const [index, make] of file.states) fresh.set(index, make());
-    } catch (error) {
-      for (const copies of fresh.values()) dispose(copies);
-      throw error;
-    }
-    for (const [index, copies] of this.#states) {
-      const loaded = fresh.get(index);
-      // compiled steps know states by their handles, so these stay where they can
-      if (loaded === undefined || !replace(copies, loaded)) dispose(copies);
-      else fresh.set(index, copies);
-    }
-    this.#states.clear();
-    for (const [index, copies] of fresh) this.#states.set(index, copies);
-    this.#optimizer.progress = file.progress;
+    await readStates(this.#state, source, options);
+  }
+
+  get #state(): TrainerState {
+    return { optimizer: this.#optimizer, parameters: this.#parameters, states: this.#states };
   }
 
   #step(op: string, batchSize: number, options: StepOptions | boolean | undefined, sums: boolean): void {
@@ -161,10 +133,9 @@ export class Trainer {
     const ignore = booleanArg(op, values, 'ignoreStaleGrad', false);
     const all = replicasOf(this.#parameters);
     const replicas = freshOnes(op, all, ignore);
-    const items = replicas.map((replica, at): Item => {
+    const arrays = replicas.map((replica) => {
       const { parameter, weight } = replica;
-      const grad = parameter.grad(weight.context);
-      const item = { at, weight, grad, states: this.#statesOf(replica), scalars: [] };
+      const item = { weight, grad: parameter.grad(weight.context), states: this.#statesOf(replica) };
       checkUpdate(parameter.name, item);
       return item;
     });
@@ -174,8 +145,6 @@ export class Trainer {
       this.#scale / batchSize,
     );
     turn.run();
-    const { rule } = this.#optimizer;
-    const due = items.map((item): Item => ({ ...item, scalars: turn.scalars[item.at] as readonly number[] }));
     offTape(() => {
       try {
         if (sums) sumOverContexts(replicas);
@@ -183,44 +152,21 @@ export class Trainer {
         turn.undo();
         throw error;
       }
-      if (slots.trace === null) applyUpdate(rule, due, this.#arenas);
-      else recordUpdate(rule, due, this.#arenas, ({ at }) => turn.scalars[at] as readonly number[]);
+      runStep({
+        rule: this.#optimizer.rule,
+        arrays,
+        turn,
+        memory: this.#memory,
+        isDue: () => {
+          if (!isSame(all, this.#parameters)) return false;
+          const due = freshOnes(op, all, ignore);
+          return due.length === replicas.length && due.every((replica, i) => replica === replicas[i]);
+        },
+        settle(used) {
+          for (const { variable } of replicas) variable.fresh = !used;
+        },
+      });
     });
-    for (const { variable } of replicas) variable.fresh = false;
-    if (slots.trace !== null) this.#followUp(op, ignore, all, replicas, turn, groupsOf(rule, due));
-  }
-
-  /** Tells a recorder what a replay of this step has to do on the host. */
-  #followUp(
-    op: string,
-    ignore: boolean,
-    all: readonly Replica[],
-    replicas: readonly Replica[],
-    turn: Turn,
-    groups: readonly (readonly Item[])[],
-  ): void {
-    slots.trace?.effect(
-      () => {
-        if (!isSame(all, this.#parameters)) return false;
-        const due = freshOnes(op, all, ignore);
-        if (due.length !== replicas.length || due.some((replica, i) => replica !== replicas[i])) return false;
-        turn.run();
-        const { scalars } = turn;
-        const fits = groups.every(([first, ...others]) =>
-          others.every(({ at }) => sameScalars(scalars[at] ?? [], scalars[first?.at ?? 0] ?? [])),
-        );
-        if (!fits) {
-          turn.undo();
-          return false;
-        }
-        for (const { variable } of replicas) variable.fresh = false;
-        return true;
-      },
-      () => {
-        turn.undo();
-        for (const { variable } of replicas) variable.fresh = true;
-      },
-    );
   }
 
   /** The states of one copy, made at its first update; they follow it to another context where they can. */
@@ -238,10 +184,6 @@ export class Trainer {
   }
 }
 
-function dispose(copies: readonly (readonly NDArray[])[]): void {
-  for (const states of copies) for (const array of states) array.dispose();
-}
-
 function parametersOf(params: ReadonlyMap<string, Parameter> | Iterable<Parameter>): Parameter[] {
   const given: unknown = params;
   const list: unknown[] =
@@ -257,21 +199,4 @@ function parametersOf(params: ReadonlyMap<string, Parameter> | Iterable<Paramete
       { op: 'Trainer' },
     );
   return [...new Set(list as Parameter[])];
-}
-
-/** Gives states that are there the values of others. False where they differ in number or kind: nothing has changed then. */
-function replace(copies: readonly (readonly NDArray[])[], by: readonly (readonly NDArray[])[]): boolean {
-  const [before, after] = [copies.flat(), by.flat()];
-  const fits =
-    before.length === after.length &&
-    before.every((x, i) => {
-      const y = after[i];
-      return y !== undefined && x.context === y.context && x.dtype === y.dtype && sameShape(x.shape, y.shape);
-    });
-  if (!fits) return false;
-  before.forEach((x, i) => {
-    adoptStorage(x, after[i] as NDArray);
-  });
-  dispose(by);
-  return true;
 }

@@ -7,49 +7,44 @@ import { readValues } from './hostArray.ts';
 import type { Optimizer } from './optimizer/optimizer.ts';
 import type { Parameter } from './parameter.ts';
 
-type Progress = Optimizer['progress'];
-
-/** What a file of states says besides the arrays. */
-export interface Header extends Progress {
-  readonly optimizer: string;
-  readonly parameters: readonly string[];
-}
-
-/** Writes states, as they are at the call. */
-export async function writeStates(
-  op: string,
-  header: Header,
-  arrays: ReadonlyMap<string, NDArray>,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const text = JSON.stringify(header);
-  const values = Promise.all([...arrays.values()].map((array) => readValues(array, op)));
-  const names = [...arrays.keys()];
-  const [read, { writeFile }] = await Promise.all([values, import('./stateFile.ts')]);
-  return writeFile(op, text, names, read);
-}
-
-/** Whose states are read. */
-export interface Wanted {
-  readonly optimizer: string;
-  readonly states: readonly string[];
+/** What a Trainer saves and restores. */
+export interface TrainerState {
+  readonly optimizer: Optimizer;
   readonly parameters: readonly Parameter[];
+  /** States by parameter, then context. */
+  readonly states: Map<number, NDArray[][]>;
 }
 
-/** What a file holds, checked against the Trainer that reads it. */
-export interface StateFile {
-  readonly progress: Progress;
-  /** For each parameter with states, what makes them on all its contexts. */
-  readonly states: ReadonlyMap<number, () => NDArray[][]>;
+/** Writes the states, counts and learning rate as they are at the call. */
+export async function writeStates({
+  optimizer,
+  parameters,
+  states,
+}: TrainerState): Promise<Uint8Array<ArrayBuffer>> {
+  const op = 'Trainer.saveStates';
+  const { name, rule, progress } = optimizer;
+  const header = JSON.stringify({ optimizer: name, ...progress, parameters: parameters.map((p) => p.name) });
+  // all copies of a parameter's states are alike
+  const named = [...states].flatMap(([index, [first = []]]) =>
+    first.map((array, slot) => [`${index}.${rule.states[slot] as string}`, array] as const),
+  );
+  const values = Promise.all(named.map(([, array]) => readValues(array, op)));
+  const [read, { writeFile }] = await Promise.all([values, import('./stateFile.ts')]);
+  return writeFile(
+    op,
+    header,
+    named.map(([path]) => path),
+    read,
+  );
 }
 
-/** Reads states and checks that they belong to these parameters and this optimizer. */
+/** Reads states, checks that they belong to this Trainer, and puts them in the place of its own. A load that fails changes nothing. */
 export async function readStates(
-  op: string,
+  trainer: TrainerState,
   source: Source,
-  wanted: Wanted,
   options: Pick<ReadOptions, 'signal' | 'onProgress'> = {},
-): Promise<StateFile> {
+): Promise<void> {
   expectReader(source);
-  const { readFile } = await import('./stateFile.ts');
-  return readFile(op, source, wanted, options);
+  const { restore } = await import('./stateFile.ts');
+  await restore('Trainer.loadStates', trainer, source, options);
 }

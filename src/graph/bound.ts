@@ -55,6 +55,29 @@ export class Results {
   }
 }
 
+/** Runs `fn` with memory of these sizes in the first places of `outputs`; what nobody holds afterwards is given back. */
+export function withOutputs<R>(
+  { device, name }: Trace,
+  bytes: readonly number[],
+  outputs: Storage[],
+  fn: () => R,
+): R {
+  let count = 0;
+  try {
+    for (; count < bytes.length; count++) {
+      const storage = device.alloc(bytes[count] as number, name);
+      storage.refs++;
+      outputs[count] = storage;
+    }
+    return fn();
+  } finally {
+    for (let k = 0; k < count; k++) {
+      const storage = outputs[k] as Storage;
+      if (--storage.refs === 0) device.free(storage);
+    }
+  }
+}
+
 export class BoundProgram {
   readonly program: Program;
   /** By external: its memory at the call at hand, for the caller to set. */
@@ -101,39 +124,30 @@ export class BoundProgram {
     written: (write: number) => Storage,
     before?: (results: readonly NDArray[]) => void,
   ): readonly NDArray[] {
-    const { context, device, name } = this.#trace;
+    const { context, device } = this.#trace;
     const [memory, inputs, outputs, bytes] = [this.memory, this.#inputs, this.outputs, this.#bytes];
     for (let k = 0; k < inputs.length; k++) inputs[k] = memory[this.#places[k] as number] as Storage;
-    let count = 0;
     try {
-      for (; count < bytes.length; count++) {
-        const storage = device.alloc(bytes[count] as number, name);
-        storage.refs++;
-        outputs[count] = storage;
-      }
-      for (let k = count; k < outputs.length; k++) {
-        const storage = written(k - count);
-        storage.version = (storage.version ?? 0) + 1;
-        outputs[k] = storage;
-      }
-      this.program.run(inputs, outputs, scalars, this.#refresh());
-      const results = this.#results.map((result) => {
-        if (result.kind === 'argument') return args[result.index] as NDArray;
-        if (result.kind === 'array') return result.array;
-        const storage = (result.kind === 'input' ? memory : outputs)[result.index] as Storage;
-        return makeArray(context, device, storage, result.dtype, result.shape);
+      return withOutputs(this.#trace, bytes, outputs, () => {
+        for (let k = bytes.length; k < outputs.length; k++) {
+          const storage = written(k - bytes.length);
+          storage.version = (storage.version ?? 0) + 1;
+          outputs[k] = storage;
+        }
+        this.program.run(inputs, outputs, scalars, this.#refresh());
+        const results = this.#results.map((result) => {
+          if (result.kind === 'argument') return args[result.index] as NDArray;
+          if (result.kind === 'array') return result.array;
+          const storage = (result.kind === 'input' ? memory : outputs)[result.index] as Storage;
+          return makeArray(context, device, storage, result.dtype, result.shape);
+        });
+        before?.(results);
+        return results;
       });
-      before?.(results);
-      return results;
     } catch (error) {
       // a prologue may not have run to its end
       this.#seen.fill(null);
       throw error;
-    } finally {
-      for (let k = 0; k < count; k++) {
-        const storage = outputs[k] as Storage;
-        if (--storage.refs === 0) device.free(storage);
-      }
     }
   }
 

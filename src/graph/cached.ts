@@ -1,5 +1,5 @@
 // One recorded call as programs: a forward and, where gradients are recorded, a backward, which the tape sees as one call. Which program serves which call, and why one is
-// made, is gluon/hybrid.ts's; what is in a program, the passes'; gradients' part, cachedGradient.ts's.
+// made, is gluon/compiled/programs.ts's; what is in a program, the passes'; gradients' part, cachedGradient.ts's.
 import { bodyOf, makeHeld, type NDArray } from '../array/ndarray.ts';
 import { placeOf } from '../autograd/tape.ts';
 import { isFloat } from '../core/dtype.ts';

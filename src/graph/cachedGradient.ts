@@ -2,10 +2,12 @@
 import { bodyOf, holdArray, makeArray, type NDArray } from '../array/ndarray.ts';
 import { isRecording } from '../autograd/mode.ts';
 import { checkUnchanged, recordCall } from '../autograd/tape.ts';
+import { through } from '../autograd/through.ts';
 import { DeviceLostError } from '../core/errors.ts';
 import type { Program, ProgramStats } from '../device/device.ts';
 import type { Storage } from '../ir/storage.ts';
 import type { GradContext, Op } from '../ops/op.ts';
+import { withOutputs } from './bound.ts';
 import { type Joint, joint } from './joint.ts';
 import { lower } from './lower.ts';
 import { compileFor, disposeProgram } from './owned.ts';
@@ -173,13 +175,7 @@ export class CachedGradient {
       const from = sources[k] as number;
       inputs[k] = from < 0 ? above(from) : bodyOf(kept[from] as NDArray, name).storage;
     }
-    let count = 0;
-    try {
-      for (; count < made.length; count++) {
-        const storage = device.alloc(made[count] as number, name);
-        storage.refs++;
-        outputs[count] = storage;
-      }
+    return withOutputs(this.#trace, made, outputs, () => {
       program.run(inputs, outputs, NONE, false);
       return backward.gradients.map((gradient, i) => {
         if (gradient === null || !c.wants(i)) return null;
@@ -187,12 +183,7 @@ export class CachedGradient {
         const storage = from < 0 ? above(from) : (outputs[from] as Storage);
         return makeArray(context, device, storage, ref.dtype, ref.shape);
       });
-    } finally {
-      for (let k = 0; k < count; k++) {
-        const storage = outputs[k] as Storage;
-        if (--storage.refs === 0) device.free(storage);
-      }
-    }
+    });
   }
 
   #programFor(key: string): Backward | null {
@@ -260,7 +251,7 @@ export class CachedGradient {
     for (const [value, place] of this.#drawn) byValue.set(value, kept[place] as NDArray);
     for (const held of kept) checkUnchanged(held, name);
     const values = this.#inputs.map((i) => (externals[i] as External).ref.value);
-    return c.f.through(
+    return through(
       values.map((value) => byValue.get(value) as NDArray),
       (inputs) => {
         inputs.forEach((x, i) => {

@@ -1,5 +1,5 @@
 // A recorded training step as one program: what it computed, the gradients it stored, the parameters it updated, the sums of metrics. A replay does the host's part first (checks,
-// counts, rates), which may refuse, then runs the program once. Which record serves which call is gluon/compileStep.ts's.
+// counts, rates), which may refuse, then runs the program once. Which record serves which call is gluon/compiled/compileStep.ts's.
 import { bodyOf, type NDArray, setTape } from '../array/ndarray.ts';
 import { gradientOf } from '../autograd/backward.ts';
 import type { GradReq } from '../autograd/mode.ts';

@@ -1,4 +1,5 @@
 // From a graph to a program: passes, plan, device.
+import '../device/cpu/replay.ts';
 import type { CompileOptions, Device, Program } from '../device/device.ts';
 import type { Graph } from '../ir/graph.ts';
 import { optimize } from './passes/optimize.ts';

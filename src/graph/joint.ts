@@ -65,8 +65,7 @@ export function joint(
             return recorder.ref(weight);
           });
           const options = { retainGraph: false, createGraph: false, trainMode: training };
-          const gradients =
-            heads.length === 0 ? null : recorder.run(() => run(heads, weights, options)).variables;
+          const gradients = heads.length === 0 ? null : recorder.run(() => run(heads, weights, options));
           const refs = variables.map((variable): TraceRef | null => {
             const gradient = variable === null ? undefined : gradients?.get(variable);
             return gradient === undefined ? null : recorder.ref(gradient);

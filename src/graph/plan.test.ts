@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { sizeOf } from '../core/shape.ts';
 import { CpuDevice } from '../device/cpu/cpuDevice.ts';
+import '../device/cpu/replay.ts';
 import { e } from '../ir/expr.ts';
 import type { Graph, GraphNode } from '../ir/graph.ts';
 import { customKernel, elementwiseKernel, productKernel, updateKernel } from '../ir/kernel.ts';

@@ -8,6 +8,12 @@ function kindOf(kernel: Kernel): string {
   return kernel.kind === 'custom' ? kernel.name : kernel.kind;
 }
 
+/** Rows of three cells as lines, the first two in columns. */
+export function tableLines(rows: readonly (readonly string[])[]): string[] {
+  const wide = [0, 1].map((column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(wide[i] ?? 0)).join('  ')}`);
+}
+
 /**
  * A line for each kernel: the operations whose work it does, what kind of kernel it is, what it reads and what it makes. `nameOf` names the graph's inputs; the values that kernels
  * make are numbered in their order.
@@ -27,11 +33,9 @@ export function graphText(
     const what = (ops.length > 0 ? ops : [kernel.name]).join('+');
     return [what, kindOf(kernel), `${from} → ${outputs.map(text).join(', ')}`];
   });
-  const wide = [0, 1].map((column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)));
-  const lines = rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(wide[i] ?? 0)).join('  ')}`);
   const results = graph.outputs.map((value, i) => {
     const state = graph.inputs[graph.into[i] ?? -1];
     return `${names.get(value) ?? 'constant'}${state === undefined ? '' : ` into ${names.get(state) ?? ''}`}`;
   });
-  return [...lines, `  result: ${results.join(', ')}`].join('\n');
+  return [...tableLines(rows), `  result: ${results.join(', ')}`].join('\n');
 }

@@ -1,7 +1,14 @@
 // `plotNetwork`: a net's operations, and the kernels that they become, as a picture.
 import { ArgumentError } from '../core/errors.ts';
 import { describe, shapeText } from '../core/shape.ts';
-import { counted, countOf, type Known, type Looked, type LookInput, lookInto } from '../gluon/graphOf.ts';
+import {
+  counted,
+  countOf,
+  type Known,
+  type Looked,
+  type LookInput,
+  lookInto,
+} from '../gluon/compiled/graphOf.ts';
 import { type AnyBlock, isBlock, stateOf } from '../gluon/state.ts';
 import type { TraceRef } from '../graph/trace.ts';
 import type { GraphOperand } from '../ir/graph.ts';

@@ -178,9 +178,3 @@ export class Lambda extends Layer {
     return `${stateOf(this).className}(${this.#shown})`;
   }
 }
-
-/** As `Lambda`; of array operations alone. */
-export class HybridLambda extends Lambda {
-  static override readonly kind: string = 'HybridLambda';
-  static override readonly compiles = true;
-}

@@ -3,41 +3,22 @@ import { bodyOf, type NDArray } from '../../array/ndarray.ts';
 import type { DType } from '../../core/dtype.ts';
 import { ShapeError } from '../../core/errors.ts';
 import { shapeText, sizeOf } from '../../core/shape.ts';
-import { type ActivationKind, checkActivation } from '../../ops/activate.ts';
 import { booleanArg, integerArg, readArgs } from '../../ops/args.ts';
-import { fullyConnected } from '../../ops/product.ts';
-import type { BlockOptions } from '../block.ts';
-import type { InitializerLike } from '../initByName.ts';
+import { connect } from '../../ops/product.ts';
 import { stateOf } from '../state.ts';
 import { extentOrNone } from '../text.ts';
-import { Activation } from './activations.ts';
-import { BLOCK_OPTIONS, blockOptions, Layer } from './layer.ts';
+import { AFFINE_OPTIONS, Affine, type AffineOptions } from './affine.ts';
 
 /** Options of `Dense`. */
-export interface DenseOptions extends BlockOptions {
-  /** Applied to the output; none by default. */
-  readonly activation?: ActivationKind | null | undefined;
-  readonly useBias?: boolean | undefined;
+export interface DenseOptions extends AffineOptions {
   /** True (default) folds all axes but the first into one; false works on the last axis. */
   readonly flatten?: boolean | undefined;
   readonly dtype?: DType | undefined;
-  readonly weightInitializer?: InitializerLike | null | undefined;
-  /** 'zeros' by default. */
-  readonly biasInitializer?: InitializerLike | null | undefined;
   /** The number of inputs; 0 (default) waits for the first batch. */
   readonly inUnits?: number | undefined;
 }
 
-const NAMES = [
-  'activation',
-  'useBias',
-  'flatten',
-  'dtype',
-  'weightInitializer',
-  'biasInitializer',
-  'inUnits',
-  ...BLOCK_OPTIONS,
-];
+const NAMES = [...AFFINE_OPTIONS, 'flatten', 'dtype', 'inUnits'];
 
 /**
  * y = activation(x·Wᵀ + b). x: (N, …), folded to (N, inUnits), or with `flatten: false` (…, inUnits); weight: (units, inUnits); bias: (units).
@@ -45,10 +26,8 @@ const NAMES = [
  * @example
  * const layer = new nn.Dense(2, { activation: 'relu' });
  */
-export class Dense extends Layer {
+export class Dense extends Affine {
   static override readonly kind: string = 'Dense';
-  /** The activation's block, where there is one. */
-  declare act: Activation | undefined;
   readonly #units: number;
   readonly #flatten: boolean;
 
@@ -57,20 +36,9 @@ export class Dense extends Layer {
     const outputs = integerArg('Dense', values, 'units', undefined, 1);
     const inputs = integerArg('Dense', values, 'inUnits', 0, 0);
     const flatten = booleanArg('Dense', values, 'flatten', true);
-    const useBias = booleanArg('Dense', values, 'useBias', true);
-    const activation = values['activation'] ?? null;
-    if (activation !== null) checkActivation('Dense', activation);
-    super(blockOptions(values));
+    super('Dense', values, [outputs, inputs], outputs);
     this.#units = outputs;
     this.#flatten = flatten;
-    const { weightInitializer, biasInitializer, dtype } = values as DenseOptions;
-    this.weight = this.params.get('weight', { shape: [outputs, inputs], init: weightInitializer, dtype });
-    if (useBias)
-      this.bias = this.params.get('bias', { shape: [outputs], init: biasInitializer ?? 'zeros', dtype });
-    if (activation !== null) {
-      const kind = activation as ActivationKind;
-      this.act = this.nameScope(() => new Activation(kind, { prefix: `${kind}_` }));
-    }
   }
 
   override inferShape(x: NDArray): void {
@@ -83,7 +51,7 @@ export class Dense extends Layer {
     if (width !== inUnits && inUnits !== 0) throw this.#wrongInput(x, inUnits);
     const { context } = x;
     const bias = (this.bias as typeof this.bias | undefined)?.data(context);
-    const y = fullyConnected(x, this.weight.data(context), bias, { flatten: this.#flatten });
+    const y = connect(x, this.weight.data(context), bias, this.#flatten);
     return this.act === undefined ? y : this.act(y);
   }
 

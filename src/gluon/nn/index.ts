@@ -1,7 +1,8 @@
 // The namespace `nn`: blocks and layers.
-export { Block, type BlockOptions, HybridBlock } from '../block.ts';
+export { Block, type BlockOptions } from '../block.ts';
+export { HybridBlock, HybridConcurrent, HybridLambda, HybridSequential } from '../compiled/blocks.ts';
 export { Activation, ELU, GELU, LeakyReLU, PReLU, SELU, SiLU, Swish } from './activations.ts';
-export { Dropout, Embedding, Flatten, HybridLambda, Identity, Lambda } from './basic.ts';
+export { Dropout, Embedding, Flatten, Identity, Lambda } from './basic.ts';
 export { Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose } from './conv.ts';
 export { Dense } from './dense.ts';
 export { type ChainBlock, Layer } from './layer.ts';
@@ -20,5 +21,5 @@ export {
   MaxPool2D,
   MaxPool3D,
 } from './pooling.ts';
-export { Concurrent, HybridConcurrent, HybridSequential, Sequential } from './sequential.ts';
+export { Concurrent, Sequential } from './sequential.ts';
 export { PixelShuffle1D, PixelShuffle2D, PixelShuffle3D, ReflectionPad2D } from './shuffle.ts';

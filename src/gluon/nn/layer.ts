@@ -1,7 +1,7 @@
 // What all layers of the library share in type: arrays in, one array out, the parameters Gluon's layers have, children by number.
 import type { NDArray } from '../../array/ndarray.ts';
-import { ArgumentError } from '../../core/errors.ts';
-import { describe } from '../../core/shape.ts';
+import { ArgumentError, ShapeError } from '../../core/errors.ts';
+import { describe, shapeText } from '../../core/shape.ts';
 import { type Block, type BlockOptions, HybridBlock } from '../block.ts';
 import type { Parameter } from '../parameter.ts';
 import type { BlockRole } from '../state.ts';
@@ -52,11 +52,30 @@ export function blockOptions(values: Readonly<Record<string, unknown>>): BlockOp
 /** Names of the options that every block takes. */
 export const BLOCK_OPTIONS = ['prefix', 'params'] as const;
 
+/** The axes of images: N, C, and so many spatial ones. */
+function axesOf(ndim: number): readonly string[] {
+  return ['N', 'C', ...['D', 'H', 'W'].slice(3 - ndim)];
+}
+
 /** Refuses every layout but one: channels first. */
-export function checkLayout(op: string, given: unknown, layout: string): void {
+export function checkLayout(op: string, given: unknown, ndim: number): void {
+  const layout = axesOf(ndim).join('');
   if (given === undefined || given === layout) return;
   throw new ArgumentError(
     `expected layout '${layout}', the only one here, received ${describe(given)}. Transpose the input to channels first.`,
+    { op },
+  );
+}
+
+/** Refuses inputs with other axes, and gives the names of these. */
+export function checkAxes(op: string, shape: readonly number[], ndim: number): readonly string[] {
+  const axes = axesOf(ndim);
+  if (shape.length === axes.length) return axes;
+  throw new ShapeError(
+    `expected input of shape (${axes.join(', ')}), received ${shapeText(shape)}. ` +
+      (shape.length === axes.length - 1
+        ? 'Add the axis that is missing: x.expandDims(0) for one sample, x.expandDims(1) for one channel.'
+        : 'Reshape it first.'),
     { op },
   );
 }

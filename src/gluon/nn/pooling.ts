@@ -4,11 +4,12 @@ import { ShapeError } from '../../core/errors.ts';
 import { shapeText } from '../../core/shape.ts';
 import { booleanArg, readArgs } from '../../ops/args.ts';
 import { type Extents, spread } from '../../ops/convolution.ts';
-import { pooling } from '../../ops/pooling.ts';
+import { avgPool, globalPool, maxPool, type WindowPool } from '../../ops/pooling.ts';
+import { max, mean } from '../../ops/reduce.ts';
 import type { BlockOptions } from '../block.ts';
 import { stateOf } from '../state.ts';
 import { pythonBool } from '../text.ts';
-import { BLOCK_OPTIONS, blockOptions, checkLayout, Layer } from './layer.ts';
+import { BLOCK_OPTIONS, blockOptions, checkAxes, checkLayout, Layer } from './layer.ts';
 
 /** Options of pooling layers. A number serves for every spatial axis. */
 export interface PoolOptions extends BlockOptions {
@@ -35,15 +36,14 @@ export interface GlobalPoolOptions extends BlockOptions {
   readonly layout?: string | undefined;
 }
 
-const LAYOUTS = ['NCW', 'NCHW', 'NCDHW'] as const;
-
-/** What differs between pooling layers of different kinds. */
-interface Kind {
+/** What differs between pooling layers of different kinds: what folds windows, or whole planes. */
+type Kind = {
   readonly name: string;
   readonly ndim: 1 | 2 | 3;
-  readonly type: 'max' | 'avg';
-  readonly global: boolean;
-}
+} & (
+  | { readonly windows: WindowPool; readonly averages: boolean }
+  | { readonly planes: (x: NDArray) => NDArray }
+);
 
 /** Every pooling layer. */
 class Pool extends Layer {
@@ -57,27 +57,21 @@ class Pool extends Layer {
 
   constructor(kind: Kind, poolSize: unknown, strides: unknown, options: unknown) {
     const { name, ndim } = kind;
+    const global = 'planes' in kind;
     const named = [
       'layout',
       ...BLOCK_OPTIONS,
-      ...(kind.global ? [] : ['padding', 'ceilMode']),
-      ...(kind.type === 'avg' && !kind.global ? ['countIncludePad'] : []),
+      ...(global ? [] : ['padding', 'ceilMode']),
+      ...(!global && kind.averages ? ['countIncludePad'] : []),
     ];
     const values = readArgs(
       name,
       [poolSize, strides ?? undefined, options],
-      kind.global ? [] : ['poolSize', 'strides'],
+      global ? [] : ['poolSize', 'strides'],
       named,
     );
-    checkLayout(name, values['layout'], LAYOUTS[ndim - 1] as string);
-    const size = spread(
-      name,
-      'poolSize',
-      (values['poolSize'] ?? (kind.global ? 1 : 2)) as Extents,
-      ndim,
-      2,
-      1,
-    );
+    checkLayout(name, values['layout'], ndim);
+    const size = spread(name, 'poolSize', (values['poolSize'] ?? (global ? 1 : 2)) as Extents, ndim, 2, 1);
     const stride = spread(name, 'strides', (values['strides'] ?? size) as Extents, ndim, 1, 1);
     const pad = spread(name, 'padding', values['padding'] as Extents | undefined, ndim, 0, 0);
     for (const [i, p] of pad.entries())
@@ -87,7 +81,7 @@ class Pool extends Layer {
           { op: name },
         );
     // MXNet prints its global pools as rounding up
-    const ceil = booleanArg(name, values, 'ceilMode', kind.global);
+    const ceil = booleanArg(name, values, 'ceilMode', global);
     const countIncludePad = booleanArg(name, values, 'countIncludePad', true);
     super(blockOptions(values), 'pool');
     this.#kind = kind;
@@ -99,20 +93,15 @@ class Pool extends Layer {
   }
 
   override forward(x: NDArray): NDArray {
-    const { name, ndim, type, global } = this.#kind;
-    const { shape } = bodyOf(x, name);
-    if (shape.length !== ndim + 2)
-      throw new ShapeError(
-        `expected input of shape (${['N', 'C', ...['D', 'H', 'W'].slice(3 - ndim)].join(', ')}), received ${shapeText(shape)}. Reshape it first, e.g. x.expandDims(0) for one sample.`,
-        { op: stateOf(this).className },
-      );
-    if (global) return pooling(x, { poolType: type, globalPool: true });
-    return pooling(x, {
+    const kind = this.#kind;
+    const { name, ndim } = kind;
+    checkAxes(stateOf(this).className, bodyOf(x, name).shape, ndim);
+    if ('planes' in kind) return kind.planes(x);
+    return kind.windows(x, {
       kernel: this.#size,
       stride: this.#stride,
       pad: this.#pad,
-      poolType: type,
-      poolingConvention: this.#ceil ? 'full' : 'valid',
+      full: this.#ceil,
       countIncludePad: this.#countIncludePad,
     });
   }
@@ -131,7 +120,7 @@ export class MaxPool1D extends Pool {
     strides?: Extents | null | PoolOptions,
     options?: PoolOptions,
   ) {
-    super({ name: 'MaxPool1D', ndim: 1, type: 'max', global: false }, poolSize, strides, options);
+    super({ name: 'MaxPool1D', ndim: 1, windows: maxPool, averages: false }, poolSize, strides, options);
   }
 }
 
@@ -149,7 +138,7 @@ export class MaxPool2D extends Pool {
     strides?: Extents | null | PoolOptions,
     options?: PoolOptions,
   ) {
-    super({ name: 'MaxPool2D', ndim: 2, type: 'max', global: false }, poolSize, strides, options);
+    super({ name: 'MaxPool2D', ndim: 2, windows: maxPool, averages: false }, poolSize, strides, options);
   }
 }
 
@@ -162,7 +151,7 @@ export class MaxPool3D extends Pool {
     strides?: Extents | null | PoolOptions,
     options?: PoolOptions,
   ) {
-    super({ name: 'MaxPool3D', ndim: 3, type: 'max', global: false }, poolSize, strides, options);
+    super({ name: 'MaxPool3D', ndim: 3, windows: maxPool, averages: false }, poolSize, strides, options);
   }
 }
 
@@ -175,7 +164,7 @@ export class AvgPool1D extends Pool {
     strides?: Extents | null | AvgPoolOptions,
     options?: AvgPoolOptions,
   ) {
-    super({ name: 'AvgPool1D', ndim: 1, type: 'avg', global: false }, poolSize, strides, options);
+    super({ name: 'AvgPool1D', ndim: 1, windows: avgPool, averages: true }, poolSize, strides, options);
   }
 }
 
@@ -188,7 +177,7 @@ export class AvgPool2D extends Pool {
     strides?: Extents | null | AvgPoolOptions,
     options?: AvgPoolOptions,
   ) {
-    super({ name: 'AvgPool2D', ndim: 2, type: 'avg', global: false }, poolSize, strides, options);
+    super({ name: 'AvgPool2D', ndim: 2, windows: avgPool, averages: true }, poolSize, strides, options);
   }
 }
 
@@ -201,7 +190,7 @@ export class AvgPool3D extends Pool {
     strides?: Extents | null | AvgPoolOptions,
     options?: AvgPoolOptions,
   ) {
-    super({ name: 'AvgPool3D', ndim: 3, type: 'avg', global: false }, poolSize, strides, options);
+    super({ name: 'AvgPool3D', ndim: 3, windows: avgPool, averages: true }, poolSize, strides, options);
   }
 }
 
@@ -210,7 +199,12 @@ export class GlobalMaxPool1D extends Pool {
   static override readonly kind: string = 'GlobalMaxPool1D';
 
   constructor(options?: GlobalPoolOptions) {
-    super({ name: 'GlobalMaxPool1D', ndim: 1, type: 'max', global: true }, options, undefined, undefined);
+    super(
+      { name: 'GlobalMaxPool1D', ndim: 1, planes: (x) => globalPool(x, max) },
+      options,
+      undefined,
+      undefined,
+    );
   }
 }
 
@@ -219,7 +213,12 @@ export class GlobalMaxPool2D extends Pool {
   static override readonly kind: string = 'GlobalMaxPool2D';
 
   constructor(options?: GlobalPoolOptions) {
-    super({ name: 'GlobalMaxPool2D', ndim: 2, type: 'max', global: true }, options, undefined, undefined);
+    super(
+      { name: 'GlobalMaxPool2D', ndim: 2, planes: (x) => globalPool(x, max) },
+      options,
+      undefined,
+      undefined,
+    );
   }
 }
 
@@ -228,7 +227,12 @@ export class GlobalMaxPool3D extends Pool {
   static override readonly kind: string = 'GlobalMaxPool3D';
 
   constructor(options?: GlobalPoolOptions) {
-    super({ name: 'GlobalMaxPool3D', ndim: 3, type: 'max', global: true }, options, undefined, undefined);
+    super(
+      { name: 'GlobalMaxPool3D', ndim: 3, planes: (x) => globalPool(x, max) },
+      options,
+      undefined,
+      undefined,
+    );
   }
 }
 
@@ -237,7 +241,12 @@ export class GlobalAvgPool1D extends Pool {
   static override readonly kind: string = 'GlobalAvgPool1D';
 
   constructor(options?: GlobalPoolOptions) {
-    super({ name: 'GlobalAvgPool1D', ndim: 1, type: 'avg', global: true }, options, undefined, undefined);
+    super(
+      { name: 'GlobalAvgPool1D', ndim: 1, planes: (x) => globalPool(x, mean) },
+      options,
+      undefined,
+      undefined,
+    );
   }
 }
 
@@ -246,7 +255,12 @@ export class GlobalAvgPool2D extends Pool {
   static override readonly kind: string = 'GlobalAvgPool2D';
 
   constructor(options?: GlobalPoolOptions) {
-    super({ name: 'GlobalAvgPool2D', ndim: 2, type: 'avg', global: true }, options, undefined, undefined);
+    super(
+      { name: 'GlobalAvgPool2D', ndim: 2, planes: (x) => globalPool(x, mean) },
+      options,
+      undefined,
+      undefined,
+    );
   }
 }
 
@@ -255,6 +269,11 @@ export class GlobalAvgPool3D extends Pool {
   static override readonly kind: string = 'GlobalAvgPool3D';
 
   constructor(options?: GlobalPoolOptions) {
-    super({ name: 'GlobalAvgPool3D', ndim: 3, type: 'avg', global: true }, options, undefined, undefined);
+    super(
+      { name: 'GlobalAvgPool3D', ndim: 3, planes: (x) => globalPool(x, mean) },
+      options,
+      undefined,
+      undefined,
+    );
   }
 }

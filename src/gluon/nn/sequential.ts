@@ -81,16 +81,6 @@ export class Sequential extends Layer {
   }
 }
 
-/** As `Sequential`; of blocks that can be compiled. */
-export class HybridSequential extends Sequential {
-  static override readonly kind: string = 'HybridSequential';
-  static override readonly compiles = true;
-
-  protected override emptyLike(): Sequential {
-    return new HybridSequential({ prefix: this.prefix });
-  }
-}
-
 /** Options of `Concurrent`. */
 export interface ConcurrentOptions extends BlockOptions {
   /** The axis along which outputs are joined; −1 by default. */
@@ -118,15 +108,5 @@ export class Concurrent extends Sequential {
 
   protected override emptyLike(): Sequential {
     return new Concurrent({ axis: this.axis, prefix: this.prefix });
-  }
-}
-
-/** As `Concurrent`; of blocks that can be compiled. */
-export class HybridConcurrent extends Concurrent {
-  static override readonly kind: string = 'HybridConcurrent';
-  static override readonly compiles = true;
-
-  protected override emptyLike(): Sequential {
-    return new HybridConcurrent({ axis: this.axis, prefix: this.prefix });
   }
 }

@@ -2,6 +2,13 @@
 import type { ComputeType } from '../../core/dtype.ts';
 import { ROUNDED, SMALL } from '../../device/digits.ts';
 import { type Expr, e, operandsOf } from '../../ir/expr.ts';
+import type { GraphNode } from '../../ir/graph.ts';
+
+export interface Limits {
+  /** Storage bindings of one kernel, outputs included. */
+  readonly maxBindings: number;
+  readonly kind: 'cpu' | 'gpu';
+}
 
 /** A fused expression has at most this many different parts: more would spill registers and take long to compile. */
 const MOST_PARTS = 200;
@@ -124,31 +131,9 @@ export function leavesOf(...roots: readonly Expr[]): LeavesUsed {
   };
 }
 
-const CHEAP: ReadonlySet<string> = new Set([
-  'neg',
-  'abs',
-  'sign',
-  'not',
-  'floor',
-  'ceil',
-  'rint',
-  'trunc',
-  'add',
-  'sub',
-  'mul',
-  'max',
-  'min',
-  'eq',
-  'ne',
-  'lt',
-  'le',
-  'gt',
-  'ge',
-  'and',
-  'or',
-  'xor',
-  'select',
-]);
+const CHEAP: ReadonlySet<string> = new Set(
+  'neg abs sign not floor ceil rint trunc add sub mul max min eq ne lt le gt ge and or xor'.split(' '),
+);
 
 /** What computing it for one element costs, in additions, roughly. */
 export function costOf(x: Expr): number {
@@ -160,10 +145,10 @@ export function costOf(x: Expr): number {
   return cost;
 }
 
-/** Whether expressions are small enough to be one kernel's. */
-export function withinBounds(...roots: readonly Expr[]): boolean {
-  const parts = partsOf(...roots);
-  if (parts.length > MOST_PARTS) return false;
+/** Whether a kernel has few enough operands and small enough expressions. */
+export function allowed(node: GraphNode, exprs: readonly Expr[], { maxBindings }: Limits): boolean {
+  const parts = partsOf(...exprs);
+  if (node.inputs.length + node.outputs.length > maxBindings || parts.length > MOST_PARTS) return false;
   const sizes = new Map<Expr, number>();
   for (const part of parts) {
     const size = operandsOf(part).reduce((sum, x) => sum + (sizes.get(x) ?? 0), 1);
@@ -175,13 +160,13 @@ export function withinBounds(...roots: readonly Expr[]): boolean {
 
 const rounded: ReadonlySet<string> = new Set(ROUNDED);
 
-function hasRounded(...roots: readonly Expr[]): boolean {
-  return partsOf(...roots).some((x) => x.kind === 'unary' && rounded.has(x.name));
-}
-
-/** Whether an expression moved from a kernel over `from` elements to one over `to` keeps its bits on the CPU. */
-export function sameDigits(from: number, to: number, ...roots: readonly Expr[]): boolean {
-  return from > SMALL === to > SMALL || !hasRounded(...roots);
+/** Whether an expression moved from a kernel over `from` elements to one over `to` keeps its bits on the CPU; a GPU's have no such promise. */
+export function sameDigits({ kind }: Limits, from: number, to: number, x: Expr): boolean {
+  return (
+    kind === 'gpu' ||
+    from > SMALL === to > SMALL ||
+    !partsOf(x).some((part) => part.kind === 'unary' && rounded.has(part.name))
+  );
 }
 
 /** Whether a function other than the simplest is left with an operand that is the same for all elements: its digits would change, and WGSL refuses some of them. */

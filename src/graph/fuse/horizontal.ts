@@ -1,13 +1,12 @@
 // Several results from one kernel: an elementwise value that others need too comes out beside what is made of it, and independent elementwise nodes over as many elements run together.
+import { sizeOf } from '../../core/shape.ts';
 import type { Expr } from '../../ir/expr.ts';
-import { e } from '../../ir/expr.ts';
 import type { Graph, GraphNode } from '../../ir/graph.ts';
 import { Draft } from '../passes/draft.ts';
 import { steadyValues } from '../passes/steady.ts';
 import { isContiguous, regroup } from './access.ts';
-import { leavesOf, substitute } from './expressions.ts';
-import { allowed, joinedOps, type Limits } from './inline.ts';
-import { holds, Leaves, nodeOf, type Piece, pieceOf } from './piece.ts';
+import { allowed, type Limits, leavesOf } from './expressions.ts';
+import { holds, type Leaf, Leaves, moved, nodeOf, type Piece, pieceOf } from './piece.ts';
 
 /** One kernel has at most this many results. */
 const MOST_OUTPUTS = 4;
@@ -18,8 +17,7 @@ const TRIED = 8;
 
 /** What could run together with each other has one text. */
 function kindOf(piece: Piece, isSteady: boolean): string {
-  const size = piece.extents.reduce((n, d) => n * d, 1);
-  return `${size} ${piece.outputs[0]?.dtype} ${piece.type} ${isSteady}`;
+  return `${sizeOf(piece.extents)} ${piece.outputs[0]?.dtype} ${piece.type} ${isSteady}`;
 }
 
 /** Merges elementwise nodes of as many elements, where one reads what the other makes, both read the same, or both are small. */
@@ -61,45 +59,27 @@ function mergedNodes(a: GraphNode, b: GraphNode, limits: Limits): GraphNode | nu
   if (first.outputs.length + second.outputs.length > MOST_OUTPUTS) return null;
   const made = new Map(first.outputs.map((x, k) => [x.value, first.exprs[k] as Expr]));
   const follows = second.leaves.some((l) => made.has(l.operand.value));
-  const size = first.extents.reduce((n, d) => n * d, 1);
-  const shares = (l: Piece['leaves'][number]): boolean =>
+  const shares = (l: Leaf): boolean =>
     first.leaves.some((x) => x.operand.value === l.operand.value && isContiguous(second.extents, l.strides));
-  if (!follows && size > SMALL[limits.kind] && !second.leaves.some(shares)) return null;
+  if (!follows && sizeOf(first.extents) > SMALL[limits.kind] && !second.leaves.some(shares)) return null;
   const { extents } = first;
   const all = new Leaves(first.leaves, first.scalars);
   const own: Expr[] = [];
   for (const leaf of second.leaves) {
-    const before = made.get(leaf.operand.value);
+    const { operand, offset } = leaf;
+    const before = made.get(operand.value);
     const strides = regroup(second.extents, leaf.strides, extents);
     if (strides === null) return null;
-    if (before === undefined) own.push(e.input(all.add({ ...leaf, strides }, extents)));
+    if (before === undefined) own.push(all.add({ ...leaf, strides }, extents));
     else {
-      const out = first.outputs.find((x) => x.value === leaf.operand.value);
-      if (out?.dtype !== leaf.operand.dtype || !holds(leaf.operand.dtype, first.type)) return null;
-      if (leaf.offset !== 0 || !isContiguous(extents, strides)) return null;
+      const out = first.outputs.find((x) => x.value === operand.value);
+      if (out?.dtype !== operand.dtype || !holds(operand.dtype, first.type)) return null;
+      if (offset !== 0 || !isContiguous(extents, strides)) return null;
       own.push(before);
     }
   }
-  const later = second.exprs.map((x) =>
-    substitute(
-      x,
-      (l) =>
-        l.kind === 'input'
-          ? (own[l.index] as Expr)
-          : l.kind === 'scalar'
-            ? e.scalar(all.addScalar(second.scalars[l.index] ?? Number.NaN))
-            : l,
-      first.type,
-    ),
-  );
-  const exprs = [...first.exprs, ...later];
-  const node = nodeOf({
-    ...first,
-    leaves: all.leaves,
-    scalars: all.scalars,
-    exprs,
-    outputs: [...first.outputs, ...second.outputs],
-    ops: joinedOps(first.ops, second.ops),
-  });
+  const exprs = [...first.exprs, ...second.exprs.map((x) => moved(x, second, own, all))];
+  const outputs = [...first.outputs, ...second.outputs];
+  const node = nodeOf({ ...first, ...all, exprs, outputs, ops: [...first.ops, ...second.ops] });
   return node !== null && leavesOf(...exprs).inputs.size > 0 && allowed(node, exprs, limits) ? node : null;
 }

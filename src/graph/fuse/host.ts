@@ -4,20 +4,11 @@ import type { ComputeType } from '../../core/dtype.ts';
 import { computeTypeOf } from '../../core/dtype.ts';
 import { sizeOf } from '../../core/shape.ts';
 import { type Expr, e } from '../../ir/expr.ts';
-import type { GraphNode, GraphOperand, GraphScalar } from '../../ir/graph.ts';
-import type { ExtraShape, ProductKernel, RowKernel } from '../../ir/kernel.ts';
+import type { GraphNode, GraphOperand } from '../../ir/graph.ts';
+import type { CustomKernel, ExtraShape, Kernel, ProductKernel, RowKernel } from '../../ir/kernel.ts';
 import { customKernel, productKernel, rowKernel } from '../../ir/kernel.ts';
 import { isContiguous, isEmpty, sameStrides } from './access.ts';
-import { leavesOf, substitute } from './expressions.ts';
-import { computeFromOf, type Leaf, Leaves } from './piece.ts';
-
-/** What a host's expressions become. */
-export interface Contents {
-  readonly exprs: readonly Expr[];
-  /** Null stands for the kernel's own result. */
-  readonly leaves: readonly (Leaf | null)[];
-  readonly scalars: readonly GraphScalar[];
-}
+import { type Contents, computeFromOf, type Leaf, nameOf, trimmed } from './piece.ts';
 
 export interface Host extends Contents {
   readonly node: GraphNode;
@@ -46,17 +37,40 @@ export function hostOf(node: GraphNode): Host | null {
     case 'product':
       return productHost(node, node.kernel, out);
     case 'custom':
-      return node.kernel.name.startsWith('pool') ? poolHost(node, out) : null;
+      return node.kernel.name.startsWith('pool') ? poolHost(node, node.kernel, out) : null;
     default:
       return null;
   }
 }
 
+/** A row kernel over `space`; null where none computes in the right numbers, and for leaves that begin elsewhere. */
+export function rowNode(
+  node: GraphNode,
+  { space, type }: Pick<Host, 'space' | 'type'>,
+  { stages, store, perElement }: Pick<RowKernel, 'stages' | 'store' | 'perElement'>,
+  { leaves, scalars }: Omit<Contents, 'exprs'>,
+  ops: readonly string[],
+  output: GraphOperand,
+): GraphNode | null {
+  const inputs: GraphOperand[] = [];
+  const dims = [...space];
+  for (const leaf of leaves) {
+    if (leaf?.offset !== 0) return null;
+    inputs.push(leaf.operand);
+    dims.push(...leaf.strides);
+  }
+  const computeFrom = computeFromOf(type, inputs, output);
+  if (computeFrom === null) return null;
+  const kernel = rowKernel(nameOf(ops), inputs.length, stages, store, perElement, computeFrom);
+  return { ...node, kernel, inputs, dims, scalars, ops, outputs: [output] };
+}
+
 function rowHost(node: GraphNode, kernel: RowKernel, out: GraphOperand): Host | null {
-  const [outer = 0, length = 0, inner = 0] = node.dims;
+  const space = node.dims.slice(0, 3);
+  const [outer = 0, , inner = 0] = space;
+  const size = sizeOf(space);
   const from = kernel.computeFrom < 0 ? out : node.inputs[kernel.computeFrom];
-  if (from === undefined || outer * length * inner === 0) return null;
-  const space = [outer, length, inner];
+  if (from === undefined || size === 0) return null;
   const type = computeTypeOf(from.dtype);
   const { perElement } = kernel;
   return {
@@ -65,7 +79,7 @@ function rowHost(node: GraphNode, kernel: RowKernel, out: GraphOperand): Host | 
     stored: perElement ? space : [outer, inner],
     reordered: false,
     type,
-    size: outer * length * inner,
+    size,
     exprs: [...kernel.stages.map((s) => s.load), kernel.store],
     leaves: node.inputs.map((operand, k) => ({
       operand,
@@ -75,20 +89,11 @@ function rowHost(node: GraphNode, kernel: RowKernel, out: GraphOperand): Host | 
     scalars: node.scalars,
     fromStored: (s) => (perElement ? s : [s[0] as number, 0, s[1] as number]),
     close(contents, ops, output) {
-      const { exprs, leaves, scalars } = trimmedContents(contents, type, 0);
-      const inputs: GraphOperand[] = [];
-      const dims = [...space];
-      for (const leaf of leaves) {
-        if (leaf === null || leaf.offset !== 0) return null;
-        inputs.push(leaf.operand);
-        dims.push(...leaf.strides);
-      }
-      const computeFrom = computeFromOf(type, inputs, output);
-      if (computeFrom === null) return null;
-      const stages = kernel.stages.map((s, i) => ({ ...s, load: exprs[i] as Expr }));
-      const store = exprs[exprs.length - 1] as Expr;
-      const made = rowKernel(nameOf(ops), inputs.length, stages, store, perElement, computeFrom);
-      return { ...node, kernel: made, inputs, dims, scalars, ops, outputs: [output] };
+      const left = trimmed({ ...contents, type });
+      const loads = [...left.exprs];
+      const store = loads.pop() as Expr;
+      const stages = kernel.stages.map((s, i) => ({ ...s, load: loads[i] as Expr }));
+      return rowNode(node, { space, type }, { stages, store, perElement }, left, ops, output);
     },
   };
 }
@@ -130,111 +135,87 @@ function isReordered(dims: readonly number[]): boolean {
   return !isContiguous([batch / inner, inner, m, n], [...dims.slice(11), 1]);
 }
 
-function productHost(node: GraphNode, kernel: ProductKernel, out: GraphOperand): Host {
-  const space = productSpace(kernel.form, node.dims);
-  const own = kernel.bias === 'none' ? 2 : 3;
+/** A kernel that holds one expression: what becomes of its result when it is stored. */
+interface Store {
+  readonly epilogue: Expr | null;
+  readonly space: readonly number[];
+  readonly reordered: boolean;
+  /** How many inputs the kernel has besides those that the expression reads. */
+  readonly own: number;
+  /** How the k-th of these is read over `space`. */
+  strides(k: number): readonly number[];
+  /** The kernel, and its inputs besides its own; null where it cannot read them. */
+  make(
+    epilogue: Expr | null,
+    leaves: readonly Leaf[],
+    ops: readonly string[],
+    output: GraphOperand,
+  ): readonly [Kernel, readonly GraphOperand[]] | null;
+}
+
+function storeHost(node: GraphNode, out: GraphOperand, store: Store): Host {
+  const { epilogue, space, reordered, own } = store;
   const type = computeTypeOf(out.dtype);
+  const beside = node.inputs.slice(own);
   return {
     node,
     space,
     stored: space,
-    reordered: isReordered(node.dims),
+    reordered,
     type,
     size: sizeOf(out.shape),
-    exprs: [kernel.epilogue ?? e.input(0)],
-    leaves: [
-      null,
-      ...node.inputs.slice(own).map((operand, i) => ({
-        operand,
-        offset: 0,
-        strides: extraStrides(kernel.extras[i] ?? 'full', space),
-      })),
-    ],
+    exprs: [epilogue ?? e.input(0)],
+    leaves: [null, ...beside.map((operand, k) => ({ operand, offset: 0, strides: store.strides(k) }))],
     scalars: node.scalars,
     fromStored: (s) => s,
     close(contents, ops, output) {
-      const { exprs, leaves, scalars } = trimmedContents(contents, type, 1);
-      const [epilogue] = exprs;
-      const extras: ExtraShape[] = [];
-      const inputs = node.inputs.slice(0, own);
+      const { exprs, leaves, scalars } = trimmed({ ...contents, type }, 1);
+      const [expr] = exprs;
+      const read = leaves.flatMap((leaf) => leaf ?? []);
       // the device converts nothing here
-      if (epilogue === undefined || output.dtype !== out.dtype) return null;
-      for (const leaf of leaves.slice(1)) {
-        if (leaf === null || leaf.offset !== 0 || leaf.operand.dtype !== output.dtype) return null;
-        const extra = extraOf(kernel.form, space, leaf.strides);
-        if (extra === null) return null;
-        extras.push(extra);
-        inputs.push(leaf.operand);
-      }
-      const made = productKernel(nameOf(ops), kernel.form, {
-        ...kernel,
-        epilogue: epilogue.kind === 'input' && epilogue.index === 0 ? null : epilogue,
-        extras,
-      });
+      if (expr === undefined || output.dtype !== out.dtype) return null;
+      if (read.some(({ offset, operand }) => offset !== 0 || operand.dtype !== out.dtype)) return null;
+      const made = store.make(expr.kind === 'input' && expr.index === 0 ? null : expr, read, ops, output);
+      if (made === null) return null;
+      const inputs = [...node.inputs.slice(0, own), ...made[1]];
       const outputs = [output, ...node.outputs.slice(1)];
-      return { ...node, kernel: made, inputs, scalars, ops, outputs };
+      return { ...node, kernel: made[0], inputs, scalars, ops, outputs };
     },
   };
 }
 
-/** How many inputs a pooling kernel has of its own. */
-const poolInputs = (name: string): number => (name === 'poolMaxGrad' || name === 'poolMaxPick' ? 2 : 1);
-
-function poolHost(node: GraphNode, out: GraphOperand): Host | null {
-  const { kernel } = node;
-  if (kernel.kind !== 'custom') return null;
-  const own = poolInputs(kernel.name);
-  const space = [sizeOf(out.shape)];
-  const type = computeTypeOf(out.dtype);
-  return {
-    node,
+function productHost(node: GraphNode, kernel: ProductKernel, out: GraphOperand): Host {
+  const { form, epilogue, extras, bias } = kernel;
+  const space = productSpace(form, node.dims);
+  return storeHost(node, out, {
+    epilogue,
     space,
-    stored: space,
-    reordered: false,
-    type,
-    size: space[0] as number,
-    exprs: [kernel.epilogue ?? e.input(0)],
-    leaves: [null, ...node.inputs.slice(own).map((operand) => ({ operand, offset: 0, strides: [1] }))],
-    scalars: node.scalars,
-    fromStored: (s) => s,
-    close(contents, ops, output) {
-      const { exprs, leaves, scalars } = trimmedContents(contents, type, 1);
-      const [epilogue] = exprs;
-      const inputs = node.inputs.slice(0, own);
-      if (epilogue === undefined || output.dtype !== out.dtype) return null;
-      for (const leaf of leaves.slice(1)) {
-        if (leaf === null || leaf.offset !== 0 || leaf.operand.dtype !== output.dtype) return null;
-        if (!isContiguous(space, leaf.strides)) return null;
-        inputs.push({ ...leaf.operand, shape: output.shape });
-      }
-      const plain = epilogue.kind === 'input' && epilogue.index === 0;
-      const made = customKernel(kernel.name, plain ? null : epilogue);
-      return { ...node, kernel: made, inputs, scalars, ops, outputs: [output] };
+    reordered: isReordered(node.dims),
+    own: bias === 'none' ? 2 : 3,
+    strides: (k) => extraStrides(extras[k] ?? 'full', space),
+    make(expr, leaves, ops) {
+      const found = leaves.flatMap(({ strides }) => extraOf(form, space, strides) ?? []);
+      return found.length < leaves.length
+        ? null
+        : [
+            productKernel(nameOf(ops), form, { ...kernel, epilogue: expr, extras: found }),
+            leaves.map((leaf) => leaf.operand),
+          ];
     },
-  };
+  });
 }
 
-function nameOf(ops: readonly string[]): string {
-  return ops.join('+').slice(0, 60);
-}
-
-/** Drops the leaves and scalars that no expression reads; the first `kept` leaves stay. */
-function trimmedContents({ exprs, leaves, scalars }: Contents, type: ComputeType, kept: number): Contents {
-  const used = leavesOf(...exprs);
-  const left: (Leaf | null)[] = [];
-  const numbers = new Leaves();
-  const places = leaves.map((leaf, i) => (i < kept || used.inputs.has(i) ? left.push(leaf) - 1 : -1));
-  const renumbered = exprs.map((expr) =>
-    substitute(
-      expr,
-      (x) => {
-        if (x.kind === 'input') return places[x.index] === x.index ? x : e.input(places[x.index] as number);
-        if (x.kind !== 'scalar') return x;
-        const at = numbers.addScalar(scalars[x.index] ?? Number.NaN);
-        return at === x.index ? x : e.scalar(at);
-      },
-      type,
-    ),
-  );
-  return { exprs: renumbered, leaves: left, scalars: numbers.scalars };
+function poolHost(node: GraphNode, { name, epilogue }: CustomKernel, out: GraphOperand): Host {
+  const space = [sizeOf(out.shape)];
+  return storeHost(node, out, {
+    epilogue,
+    space,
+    reordered: false,
+    own: name === 'poolMaxGrad' || name === 'poolMaxPick' ? 2 : 1,
+    strides: () => [1],
+    make: (expr, leaves, _, { shape }) =>
+      leaves.every(({ strides }) => isContiguous(space, strides))
+        ? [customKernel(name, expr), leaves.map(({ operand }) => ({ ...operand, shape }))]
+        : null,
+  });
 }

@@ -1,46 +1,13 @@
 // Puts an elementwise loop's expression where its result is read: into another loop, into what rows load, beside what products and pooling store. And the other way round: what follows
 // a kernel into its store. Whether it pays is decided in elementwise.ts; here it is done, or found impossible.
 import { fromHalf, toHalf } from '../../core/dtype.ts';
+import { sizeOf } from '../../core/shape.ts';
 import type { Expr } from '../../ir/expr.ts';
-import { e } from '../../ir/expr.ts';
 import type { GraphNode, GraphOperand } from '../../ir/graph.ts';
 import { isContiguous, joinStrides, type Located, locate, regroup, splitStrides, through } from './access.ts';
-import { leavesOf, sameDigits, substitute, withinBounds } from './expressions.ts';
-import type { Contents, Host } from './host.ts';
-import { holds, type Leaf, Leaves, nodeOf, type Piece } from './piece.ts';
-
-export interface Limits {
-  /** Storage bindings of one kernel, outputs included. */
-  readonly maxBindings: number;
-  readonly kind: 'cpu' | 'gpu';
-}
-
-/** Whether a kernel has few enough operands and small enough expressions. */
-export function allowed(node: GraphNode, exprs: readonly Expr[], limits: Limits): boolean {
-  return node.inputs.length + node.outputs.length <= limits.maxBindings && withinBounds(...exprs);
-}
-
-/** The operations of two nodes, each once where they meet. */
-export function joinedOps(first: readonly string[], second: readonly string[]): readonly string[] {
-  return [...first, ...second];
-}
-
-/** An expression with its leaves and scalars numbered by `into`; leaf i becomes `leaves[i]`. */
-function moved(
-  expr: Expr,
-  piece: Pick<Piece, 'type' | 'scalars'>,
-  leaves: readonly Expr[],
-  into: Leaves,
-): Expr {
-  return substitute(
-    expr,
-    (x) => {
-      if (x.kind === 'input') return leaves[x.index] as Expr;
-      return x.kind === 'scalar' ? e.scalar(into.addScalar(piece.scalars[x.index] ?? Number.NaN)) : x;
-    },
-    piece.type,
-  );
-}
+import { allowed, type Limits, leavesOf, sameDigits, substitute } from './expressions.ts';
+import type { Host } from './host.ts';
+import { holds, type Leaf, Leaves, moved, nodeOf, type Piece } from './piece.ts';
 
 /** Whether two compute in the same numbers with a value between them that loses nothing. */
 function agrees(producer: Piece, value: number, type: Piece['type']): boolean {
@@ -85,27 +52,20 @@ export function inlined(producer: Piece, value: number, consumer: Piece, limits:
     }
     located.set(k, found);
   }
-  const all = new Leaves([], consumer.scalars);
+  const all = new Leaves<Leaf>([], consumer.scalars);
   const exprsOf = leaves.map((leaf, k): Expr => {
     const place = located.get(k);
-    if (place === undefined) return e.input(all.add(leaf, extents));
-    const own = producer.leaves.map((l) =>
-      e.input(all.add({ operand: l.operand, ...through(place, l) }, extents)),
-    );
+    if (place === undefined) return all.add(leaf, extents);
+    const own = producer.leaves.map((l) => all.add({ operand: l.operand, ...through(place, l) }, extents));
     return moved(expr, producer, own, all);
   });
   const exprs = consumer.exprs.map((x) =>
     substitute(x, (l) => (l.kind === 'input' ? (exprsOf[l.index] as Expr) : l), consumer.type),
   );
-  const [from, to] = [elements(producer.extents), elements(extents)];
-  if (limits.kind === 'cpu' && !sameDigits(from, to, expr)) return null;
-  const ops = joinedOps(producer.ops, consumer.ops);
+  if (!sameDigits(limits, sizeOf(producer.extents), sizeOf(extents), expr)) return null;
+  const ops = [...producer.ops, ...consumer.ops];
   const node = nodeOf({ ...consumer, extents, leaves: all.leaves, scalars: all.scalars, exprs, ops });
   return node !== null && allowed(node, exprs, limits) ? node : null;
-}
-
-function elements(extents: readonly number[]): number {
-  return extents.reduce((n, d) => n * d, 1);
 }
 
 /** What was located before the loop's axes were split once more. */
@@ -130,58 +90,32 @@ export function inlinedIntoHost(
   const at = producer.outputs.findIndex((x) => x.value === value);
   const expr = producer.exprs[at];
   if (expr === undefined || leavesOf(expr).index) return null;
-  const all = new HostLeaves(host);
-  const put: (Expr | null)[] = [];
-  for (const leaf of host.leaves) {
-    if (leaf === null || leaf.operand.value !== value) {
-      put.push(null);
-      continue;
-    }
-    if (!readsThrough(producer, value, leaf, host.type)) return null;
-    const found = locate(host.space, leaf, producer.extents);
+  const all = new Leaves(host.leaves, host.scalars);
+  const put: (Expr | undefined)[] = [];
+  for (const [i, leaf] of host.leaves.entries()) {
+    if (leaf?.operand.value !== value) continue;
+    const found = readsThrough(producer, value, leaf, host.type)
+      ? locate(host.space, leaf, producer.extents)
+      : null;
     if (found === null) return null;
     const own: Expr[] = [];
-    for (const l of producer.leaves) {
-      const access = through(found, l);
-      const strides = joinStrides(found, access.strides, host.space);
-      if (strides === null) return null;
-      own.push(e.input(all.add({ operand: l.operand, offset: access.offset, strides })));
+    for (const { operand, ...from } of producer.leaves) {
+      const { offset, strides } = through(found, from);
+      const joined = joinStrides(found, strides, host.space);
+      if (joined === null) return null;
+      own.push(all.add({ operand, offset, strides: joined }, host.space));
     }
-    put.push(moved(expr, producer, own, all.scalars));
+    put[i] = moved(expr, producer, own, all);
   }
-  if (limits.kind === 'cpu' && !sameDigits(elements(producer.extents), host.size, expr)) return null;
+  if (!sameDigits(limits, sizeOf(producer.extents), host.size, expr)) return null;
   const exprs = host.exprs.map((x) =>
     substitute(x, (l) => (l.kind === 'input' ? (put[l.index] ?? l) : l), host.type),
   );
-  const ops = joinedOps(producer.ops, host.node.ops);
-  const node = host.close(all.contents(exprs), ops, host.node.outputs[0] as GraphOperand);
+  const ops = [...producer.ops, ...host.node.ops];
+  const node = host.close({ ...all, exprs }, ops, host.node.outputs[0] as GraphOperand);
   // a product's or a pooling's own inputs are read as they lie
   if (node === null || node.inputs.some((x) => x.value === value)) return null;
   return allowed(node, exprs, limits) ? node : null;
-}
-
-/** The leaves of a host, and those that come with what is put into it. */
-class HostLeaves {
-  readonly #leaves: (Leaf | null)[];
-  readonly #space: readonly number[];
-  readonly scalars: Leaves;
-
-  constructor(host: Host) {
-    this.#leaves = [...host.leaves];
-    this.#space = host.space;
-    this.scalars = new Leaves([], host.scalars);
-  }
-
-  add(leaf: Leaf): number {
-    const some = this.#leaves.flatMap((l, i) => (l === null ? [] : [[l, i] as const]));
-    const known = new Leaves(some.map(([l]) => l));
-    const at = known.add(leaf, this.#space);
-    return at < some.length ? (some[at]?.[1] as number) : this.#leaves.push(leaf) - 1;
-  }
-
-  contents(exprs: readonly Expr[]): Contents {
-    return { exprs, leaves: this.#leaves, scalars: this.scalars.scalars };
-  }
 }
 
 /**
@@ -229,9 +163,9 @@ export function absorbed(host: Host, consumer: Piece, limits: Limits): GraphNode
     return null;
   if (consumer.type !== host.type || !keepsRounding(result, target, consumer, expr)) return null;
   if (leavesOf(expr).index) return null;
-  const size = elements(host.stored);
-  if (elements(consumer.extents) !== size) return null;
-  const all = new HostLeaves(host);
+  const size = sizeOf(host.stored);
+  if (sizeOf(consumer.extents) !== size) return null;
+  const all = new Leaves(host.leaves, host.scalars);
   const last = host.exprs[host.exprs.length - 1] as Expr;
   const leaves: Expr[] = [];
   for (const leaf of consumer.leaves) {
@@ -243,11 +177,10 @@ export function absorbed(host: Host, consumer: Piece, limits: Limits): GraphNode
     }
     const strides = regroup(consumer.extents, leaf.strides, host.stored);
     if (strides === null || (host.reordered && strides.some((s) => s !== 0))) return null;
-    leaves.push(e.input(all.add({ ...leaf, strides: host.fromStored(strides) })));
+    leaves.push(all.add({ ...leaf, strides: host.fromStored(strides) }, host.space));
   }
-  if (limits.kind === 'cpu' && !sameDigits(size, host.size, expr)) return null;
-  const store = moved(expr, consumer, leaves, all.scalars);
-  const exprs = [...host.exprs.slice(0, -1), store];
-  const node = host.close(all.contents(exprs), joinedOps(host.node.ops, consumer.ops), target);
+  if (!sameDigits(limits, size, host.size, expr)) return null;
+  const exprs = [...host.exprs.slice(0, -1), moved(expr, consumer, leaves, all)];
+  const node = host.close({ ...all, exprs }, [...host.node.ops, ...consumer.ops], target);
   return node !== null && allowed(node, exprs, limits) ? node : null;
 }

@@ -5,8 +5,7 @@ import type { Graph, GraphNode, GraphOperand } from '../../ir/graph.ts';
 import type { ProductKernel } from '../../ir/kernel.ts';
 import { productKernel } from '../../ir/kernel.ts';
 import { Draft } from '../passes/draft.ts';
-import { locate, regroup, sameStrides, through } from './access.ts';
-import { joinedOps } from './inline.ts';
+import { type Access, isContiguous, locate, regroup, through } from './access.ts';
 import { isMove, type Piece, pieceOf } from './piece.ts';
 
 /** A matrix of each of a batch as it lies in a value: batch axes (two at most) and the two of the matrix, in elements. */
@@ -44,38 +43,36 @@ function matmulOf(node: GraphNode): Matmul | null {
     row: number,
   ): Matrices => ({ operand, strides: transposed ? [outer, inner, 1, row] : [outer, inner, row, 1] });
   const { transposeA, transposeB } = kernel;
-  if (dims.length === 6) {
-    const [aBatch = 0, bBatch = 0] = dims.slice(4);
-    return {
-      batch,
-      inner: 1,
-      m,
-      n,
-      k,
-      a: matrices(left, transposeA, aBatch, 0, transposeA ? m : k),
-      b: matrices(right, transposeB, bBatch, 0, transposeB ? k : n),
-      c: matrices(out, false, m * n, 0, n),
-    };
-  }
-  const [aBatch, bBatch, inner, aInner, bInner, aRow, bRow, cBatch, cInner, cRow] = dims.slice(4) as number[];
+  const [aBatch = 0, bBatch = 0, ...apart] = dims.slice(4);
+  // matrices that lie as they are say no more
+  const usual = [1, 0, 0, transposeA ? m : k, transposeB ? k : n, m * n, 0, n];
+  const [inner, aInner, bInner, aRow, bRow, cBatch, cInner, cRow] = (apart.length > 0 ? apart : usual) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   return {
     batch,
-    inner: inner as number,
+    inner,
     m,
     n,
     k,
-    a: matrices(left, transposeA, aBatch as number, aInner as number, aRow as number),
-    b: matrices(right, transposeB, bBatch as number, bInner as number, bRow as number),
-    c: matrices(out, false, cBatch as number, cInner as number, cRow as number),
+    a: matrices(left, transposeA, aBatch, aInner, aRow),
+    b: matrices(right, transposeB, bBatch, bInner, bRow),
+    c: matrices(out, false, cBatch, cInner, cRow),
   };
 }
 
-/** Another split of the batch: strides of the outer and inner axis under `inner`; null where they are none. */
-function rebatched(x: Matmul, strides: Strides, inner: number): Strides | null {
-  const { batch } = x;
-  const [outer, within] = strides;
-  const list = regroup([batch / x.inner, x.inner], [outer, within], [batch / inner, inner]);
-  return list === null ? null : [list[0] as number, list[1] as number, strides[2], strides[3]];
+/** Matrices under another split of the batch; null where they have no strides then. */
+function rebatched(x: Matmul, { operand, strides }: Matrices, inner: number): Matrices | null {
+  const [outer, within, row, column] = strides;
+  const list = regroup([x.batch / x.inner, x.inner], [outer, within], [x.batch / inner, inner]);
+  return list && { operand, strides: [list[0] as number, list[1] as number, row, column] };
 }
 
 /** The product with other places of its matrices; null where one of them has no axis along which elements are neighbours. */
@@ -88,101 +85,71 @@ function matmulNode(node: GraphNode, x: Matmul, ops: readonly string[]): GraphNo
     return s[2] === 1 || rows === 1 ? [true, s[3]] : null;
   };
   const [a, b] = [stored(x.a.strides, m, k), stored(x.b.strides, k, n)];
-  const [ca, cb, cr, cc] = x.c.strides;
-  if (a === null || b === null || (cc !== 1 && n > 1)) return null;
+  const { strides: to } = x.c;
+  if (a === null || b === null || (to[3] !== 1 && n > 1)) return null;
   const usual = (
     s: Strides,
     [transposed, row]: readonly [boolean, number],
     rows: number,
     columns: number,
-  ): number | null => {
+  ) => {
     const [width, height] = transposed ? [rows, columns] : [columns, rows];
-    if (height > 1 && row !== width) return null;
-    const whole = inner === 1 ? [s[0]] : regroup([batch / inner, inner], [s[0], s[1]], [batch]);
-    if (whole === null) return null;
-    return batch === 1 ? 0 : (whole[0] as number);
+    if (height > 1 && row !== width) return undefined;
+    const whole = inner === 1 ? s : regroup([batch / inner, inner], [s[0], s[1]], [batch]);
+    return batch === 1 && whole !== null ? 0 : whole?.[0];
   };
   const [aBatch, bBatch] = [usual(x.a.strides, a, m, k), usual(x.b.strides, b, k, n)];
-  const plainC = sameStrides(
-    [batch / inner, inner, m, n],
-    [ca, cb, cr, cc],
-    stridesOf([batch / inner, inner, m, n]),
-  );
-  const made = productKernel(kernel.name, 'matmul', { ...kernel, transposeA: a[0], transposeB: b[0] });
-  const inputs = [x.a.operand, x.b.operand, ...node.inputs.slice(2)];
-  const outputs = [x.c.operand, ...node.outputs.slice(1)];
-  if (plainC && aBatch !== null && bBatch !== null)
-    return { ...node, kernel: made, inputs, outputs, ops, dims: [batch, m, n, k, aBatch, bBatch] };
+  const made: GraphNode = {
+    ...node,
+    kernel: productKernel(kernel.name, 'matmul', { ...kernel, transposeA: a[0], transposeB: b[0] }),
+    inputs: [x.a.operand, x.b.operand, ...node.inputs.slice(2)],
+    outputs: [x.c.operand, ...node.outputs.slice(1)],
+    ops,
+  };
+  const sizes = [batch, m, n, k];
+  if (isContiguous([batch / inner, inner, m, n], to) && aBatch !== undefined && bBatch !== undefined)
+    return { ...made, dims: [...sizes, aBatch, bBatch] };
   // sums of rows are had for matrices that lie as they are
   if (kernel.rowSum) return null;
-  const [aStrides, bStrides] = [x.a.strides, x.b.strides];
-  const dims = [
-    batch,
-    m,
-    n,
-    k,
-    aStrides[0],
-    bStrides[0],
-    inner,
-    aStrides[1],
-    bStrides[1],
-    a[1],
-    b[1],
-    ca,
-    cb,
-    cr,
-  ];
-  return { ...node, kernel: made, inputs, outputs, ops, dims };
+  const [[aOuter, aInner], [bOuter, bInner]] = [x.a.strides, x.b.strides];
+  const apart = [aOuter, bOuter, inner, aInner, bInner, a[1], b[1], to[0], to[1], to[2]];
+  return { ...made, dims: [...sizes, ...apart] };
 }
 
-/** The product with one operand read where a move took it from; null where its rows lie in no regular way there. */
-function withOperand(node: GraphNode, x: Matmul, which: 'a' | 'b', move: Piece): GraphNode | null {
-  const { operand, strides } = x[which];
-  const [rows, columns] = which === 'a' ? [x.m, x.k] : [x.k, x.n];
-  const source = move.leaves[0];
-  if (source === undefined || operand.dtype !== source.operand.dtype) return null;
-  const space = [x.batch / x.inner, x.inner, rows, columns];
-  const found = locate(space, { offset: 0, strides }, move.extents);
+/** The product with one of its matrices elsewhere: a move takes its places, [batch / inner, inner, rows, columns] over `shape`, to `access` of `operand`. */
+function withMoved(
+  node: GraphNode,
+  x: Matmul,
+  which: 'a' | 'b' | 'c',
+  shape: readonly number[],
+  access: Access,
+  operand: GraphOperand,
+  ops: readonly string[],
+): GraphNode | null {
+  const { batch, inner: before } = x;
+  const space = [batch / before, before, which === 'b' ? x.k : x.m, which === 'a' ? x.k : x.n];
+  const found = locate(space, { offset: 0, strides: x[which].strides }, shape);
   if (found === null) return null;
-  const access = through(found, source);
-  if (access.offset !== 0) return null;
+  const { offset, strides } = through(found, access);
+  const parts = (axis: (a: number) => boolean, target: readonly number[]): number[] | null => {
+    const own = found.axes.flatMap((a, i) => (axis(a) ? [i] : []));
+    const of = (list: readonly number[]): number[] => own.map((i) => list[i] as number);
+    return regroup(of(found.extents), of(strides), target);
+  };
   // rows and columns stay one axis each; the batch may be two
-  const sizes: number[] = [];
-  const lists: number[] = [];
-  for (const axis of [2, 3]) {
-    const parts = found.axes.flatMap((p, i) => (p === axis ? [i] : []));
-    const one = regroup(
-      parts.map((i) => found.extents[i] as number),
-      parts.map((i) => access.strides[i] as number),
-      [space[axis] as number],
-    );
-    if (one === null) return null;
-    lists.push(one[0] as number);
-  }
-  const parts = found.axes.flatMap((p, i) => (p < 2 ? [i] : []));
-  const extents = parts.map((i) => found.extents[i] as number);
-  const steps = parts.map((i) => access.strides[i] as number);
+  const [rows, columns] = [2, 3].map((axis) => parts((a) => a === axis, [space[axis] as number])?.[0]);
+  if (offset !== 0 || rows === undefined || columns === undefined) return null;
   // every split of the batch that two axes allow, the present one first
-  for (let i = extents.length; i >= 0; i--) sizes.push(extents.slice(i).reduce((p, d) => p * d, 1));
-  for (const inner of [x.inner, ...sizes]) {
-    const batch = regroup(extents, steps, [x.batch / inner, inner]);
-    if (batch === null) continue;
-    const [a, b, c] = [x.a, x.b, x.c].map((o) => rebatched(x, o.strides, inner));
-    const own: Strides = [batch[0] as number, batch[1] as number, lists[0] as number, lists[1] as number];
-    const [left, right] = which === 'a' ? [own, b] : [a, own];
-    if (left == null || right == null || c == null) continue;
-    const from = source.operand;
-    return matmulNode(
-      node,
-      {
-        ...x,
-        inner,
-        a: { operand: which === 'a' ? from : x.a.operand, strides: left },
-        b: { operand: which === 'b' ? from : x.b.operand, strides: right },
-        c: { ...x.c, strides: c },
-      },
-      joinedOps(move.ops, node.ops),
-    );
+  const inners = [before, 1];
+  for (const [i, d] of [...found.extents.entries()].reverse())
+    if ((found.axes[i] as number) < 2) inners.push((inners.at(-1) as number) * d);
+  for (const inner of inners) {
+    const own = parts((a) => a < 2, [batch / inner, inner]);
+    const all = { a: rebatched(x, x.a, inner), b: rebatched(x, x.b, inner), c: rebatched(x, x.c, inner) };
+    if (own !== null) all[which] = { operand, strides: [own[0] as number, own[1] as number, rows, columns] };
+    const { a, b, c } = all;
+    if (own !== null && a !== null && b !== null && c !== null)
+      return matmulNode(node, { ...x, inner, a, b, c }, ops);
   }
   return null;
 }
@@ -197,93 +164,41 @@ function withResult(node: GraphNode, x: Matmul, move: Piece): GraphNode | null {
   if (kernel.extras.includes('full') || kernel.rowSum || target === undefined || leaf === undefined)
     return null;
   if (out === undefined || out.dtype !== target.dtype || leaf.offset !== 0) return null;
-  const size = sizeOf(out.shape);
-  if (sizeOf(move.extents) !== size) return null;
+  if (sizeOf(move.extents) !== sizeOf(out.shape)) return null;
   // the move read backwards: its axes by how far apart they lie in the result, with where they go
   const own = stridesOf(move.extents);
   const axes = move.extents
-    .map((d, i) => ({ extent: d, stride: leaf.strides[i] as number, to: own[i] as number }))
+    .map((extent, i) => ({ extent, stride: leaf.strides[i] as number, to: own[i] as number }))
     .filter((axis) => axis.extent > 1)
     .sort((p, q) => q.stride - p.stride);
   const shape = axes.map((axis) => axis.extent);
-  if (
-    !sameStrides(
-      shape,
-      axes.map((axis) => axis.stride),
-      stridesOf(shape),
-    )
-  )
-    return null;
+  const strides = axes.map((axis) => axis.stride);
   // so far the result lies in the plain order
-  const plain = stridesOf([x.batch / x.inner, x.inner, x.m, x.n]);
-  if (!sameStrides([x.batch / x.inner, x.inner, x.m, x.n], x.c.strides, plain)) return null;
-  const found = locate([x.batch, x.m, x.n], { offset: 0, strides: [x.m * x.n, x.n, 1] }, shape);
-  if (found === null) return null;
-  const goes = through(found, { offset: 0, strides: axes.map((axis) => axis.to) });
-  const joined = (axis: number): number | null => {
-    const parts = found.axes.flatMap((p, i) => (p === axis ? [i] : []));
-    const one = regroup(
-      parts.map((i) => found.extents[i] as number),
-      parts.map((i) => goes.strides[i] as number),
-      [[x.batch, x.m, x.n][axis] as number],
-    );
-    return one === null ? null : (one[0] as number);
-  };
-  const [row, column] = [joined(1), joined(2)];
-  if (row === null || column === null) return null;
-  const parts = found.axes.flatMap((p, i) => (p === 0 ? [i] : []));
-  const extents = parts.map((i) => found.extents[i] as number);
-  const steps = parts.map((i) => goes.strides[i] as number);
-  const sizes = [x.inner];
-  for (let i = extents.length; i >= 0; i--) sizes.push(extents.slice(i).reduce((p, d) => p * d, 1));
-  for (const inner of sizes) {
-    const batch = regroup(extents, steps, [x.batch / inner, inner]);
-    const [a, b] = [rebatched(x, x.a.strides, inner), rebatched(x, x.b.strides, inner)];
-    if (batch === null || a === null || b === null) continue;
-    return matmulNode(
-      node,
-      {
-        ...x,
-        inner,
-        a: { ...x.a, strides: a },
-        b: { ...x.b, strides: b },
-        c: { operand: target, strides: [batch[0] as number, batch[1] as number, row, column] },
-      },
-      joinedOps(node.ops, move.ops),
-    );
-  }
-  return null;
+  const places = [x.batch / x.inner, x.inner, x.m, x.n];
+  if (!isContiguous(shape, strides) || !isContiguous(places, x.c.strides)) return null;
+  const access = { offset: 0, strides: axes.map((axis) => axis.to) };
+  return withMoved(node, x, 'c', shape, access, target, [...node.ops, ...move.ops]);
 }
 
 /** Lets products read and store matrices where they lie, so that the moves around them fall away. */
 export function fuseOperands(graph: Graph): Graph {
   const draft = new Draft(graph);
-  for (let n = 0; n < draft.nodes.length; n++) {
-    const node = draft.nodes[n];
-    const piece = node == null ? null : pieceOf(node);
-    const [out] = piece?.outputs ?? [];
-    if (piece === null || out === undefined || !isMove(piece) || draft.isOutput(out.value)) continue;
-    const readers = draft.readersOf(out.value);
-    const fused = readers.map((r) => readMoved(draft.nodes[r] ?? null, out.value, piece));
-    if (readers.length === 0 || fused.includes(null)) continue;
-    draft.remove(n);
-    readers.forEach((r, i) => {
-      draft.replace(r, fused[i] as GraphNode);
-    });
+  for (const [n, node, { value }] of draft.live()) {
+    const move = pieceOf(node);
+    if (move === null || !isMove(move) || draft.isOutput(value)) continue;
+    const readers = draft.readersOf(value);
+    draft.merge(
+      n,
+      readers,
+      readers.map((r) => readMoved(draft.nodes[r] ?? null, value, move)),
+    );
   }
-  for (let n = 0; n < draft.nodes.length; n++) {
-    const node = draft.nodes[n];
-    const result = node?.outputs[0];
-    const x = node == null ? null : matmulOf(node);
-    if (node == null || result === undefined || x === null) continue;
-    const [c = -1] = draft.readersOf(result.value);
+  for (const [n, node, { value }] of draft.live()) {
+    const x = matmulOf(node);
+    const c = draft.onlyReader(value);
     const next = draft.nodes[c];
-    const move = next == null || !draft.readOnlyBy(result.value, c) ? null : pieceOf(next);
-    if (move === null || !isMove(move)) continue;
-    const fused = withResult(node, x, move);
-    if (fused === null) continue;
-    draft.remove(n);
-    draft.replace(c, fused);
+    const move = x === null || next == null ? null : pieceOf(next);
+    if (x !== null && move !== null && isMove(move)) draft.merge(n, [c], [withResult(node, x, move)]);
   }
   return draft.finish();
 }
@@ -291,14 +206,19 @@ export function fuseOperands(graph: Graph): Graph {
 /** A product that reads a moved value, without the move; null where it reads it otherwise than as a matrix, or is none. */
 function readMoved(reader: GraphNode | null, value: number, move: Piece): GraphNode | null {
   let node = reader;
-  if (node === null || node.inputs.slice(2).some((i) => i.value === value)) return null;
+  const [source] = move.leaves;
+  if (node?.inputs.slice(2).some((i) => i.value === value) || source === undefined) return null;
   for (const [place, which] of [
     [0, 'a'],
     [1, 'b'],
   ] as const) {
-    if (node === null || node.inputs[place]?.value !== value) continue;
+    if (node?.inputs[place]?.value !== value) continue;
     const x = matmulOf(node);
-    node = x === null ? null : withOperand(node, x, which, move);
+    const { operand } = source;
+    node =
+      x === null || x[which].operand.dtype !== operand.dtype
+        ? null
+        : withMoved(node, x, which, move.extents, source, operand, [...move.ops, ...node.ops]);
   }
   return node;
 }

@@ -5,7 +5,7 @@ import { MAX_NDIM, sizeOf, stridesOf } from '../../core/shape.ts';
 import { type Expr, e } from '../../ir/expr.ts';
 import type { GraphNode, GraphOperand, GraphScalar } from '../../ir/graph.ts';
 import { customKernel, elementwiseKernel } from '../../ir/kernel.ts';
-import { broadcastStrides, coalesce, isEmpty, regroup, sameStrides } from './access.ts';
+import { broadcastStrides, coalesce, isContiguous, isEmpty, regroup, sameStrides } from './access.ts';
 import { leavesOf, substitute } from './expressions.ts';
 
 /** An input as a loop reads it: the element at offset + Σ c·stride. */
@@ -15,14 +15,18 @@ export interface Leaf {
   readonly strides: readonly number[];
 }
 
-export interface Piece {
-  readonly extents: readonly number[];
-  readonly leaves: readonly Leaf[];
-  /** For each output; input leaves are numbers of `leaves`, scalars of `scalars`. */
+/** Expressions and what they read: their input leaves are numbers of `leaves`, their scalars of `scalars`. Null stands for a kernel's own result. */
+export interface Contents<L extends Leaf | null = Leaf | null> {
   readonly exprs: readonly Expr[];
+  readonly leaves: readonly L[];
+  readonly scalars: readonly GraphScalar[];
+}
+
+/** A loop; it has an expression for each output. */
+export interface Piece extends Contents<Leaf> {
+  readonly extents: readonly number[];
   readonly outputs: readonly GraphOperand[];
   readonly type: ComputeType;
-  readonly scalars: readonly GraphScalar[];
   readonly ops: readonly string[];
 }
 
@@ -40,30 +44,20 @@ export function holds(dtype: DType, type: ComputeType): boolean {
 
 const wholeCopy = customKernel('stridedCopy');
 
-/** [shape, how it reads, how it writes] of a strided copy. */
-function copyOf(dims: readonly number[]): {
-  readonly shape: readonly number[];
-  readonly input: { readonly offset: number; readonly strides: readonly number[] };
-  readonly output: { readonly offset: number; readonly strides: readonly number[] };
-} {
-  const [ndim = 0, inOffset = 0, outOffset = 0] = dims;
-  return {
-    shape: dims.slice(3, 3 + ndim),
-    input: { offset: inOffset, strides: dims.slice(3 + ndim, 3 + 2 * ndim) },
-    output: { offset: outOffset, strides: dims.slice(3 + 2 * ndim) },
-  };
-}
-
-/** Whether a strided copy writes every element of its output, in order. */
-function isWhole(node: GraphNode): boolean {
-  const { shape, output } = copyOf(node.dims);
-  const out = node.outputs[0];
-  return (
-    out !== undefined &&
-    sizeOf(shape) === sizeOf(out.shape) &&
-    output.offset === 0 &&
-    sameStrides(shape, output.strides, stridesOf(shape))
-  );
+/** A strided copy's shape, where it begins to read and with which strides; null for one that does not write every element of its output in order. */
+function wholeCopyOf({
+  dims,
+  outputs,
+}: GraphNode): { shape: number[]; offset: number; strides: number[] } | null {
+  const [ndim = 0, offset = 0, outOffset] = dims;
+  const [shape, strides, to] = [0, 1, 2].map((k) => dims.slice(3 + k * ndim, 3 + (k + 1) * ndim)) as [
+    number[],
+    number[],
+    number[],
+  ];
+  const whole =
+    sizeOf(shape) === sizeOf(outputs[0]?.shape ?? []) && outOffset === 0 && isContiguous(shape, to);
+  return whole ? { shape, offset, strides } : null;
 }
 
 /** A node as a loop; null for what is none, or has no elements. */
@@ -72,19 +66,13 @@ export function pieceOf(node: GraphNode): Piece | null {
   const out = outputs[0];
   if (out === undefined || isEmpty(out.shape)) return null;
   if (kernel.kind === 'custom') {
-    const source = inputs[0];
-    if (kernel.name !== 'stridedCopy' || source === undefined || !isWhole(node)) return null;
-    const { shape, input } = copyOf(dims);
-    const leaves = [{ operand: source, ...input }];
-    return {
-      extents: shape,
-      leaves,
-      exprs: [e.input(0)],
-      outputs,
-      type: computeTypeOf(source.dtype),
-      scalars: [],
-      ops,
-    };
+    const operand = inputs[0];
+    const copy = kernel.name === 'stridedCopy' ? wholeCopyOf(node) : null;
+    if (operand === undefined || copy === null) return null;
+    const { shape: extents, offset, strides } = copy;
+    const leaves = [{ operand, offset, strides }];
+    const type = computeTypeOf(operand.dtype);
+    return { extents, leaves, exprs: [e.input(0)], outputs, type, scalars: [], ops };
   }
   if (kernel.kind !== 'elementwise') return null;
   const from = kernel.computeFrom < 0 ? out : inputs[kernel.computeFrom];
@@ -96,15 +84,8 @@ export function pieceOf(node: GraphNode): Piece | null {
     const at = 1 + ndim + k * (ndim + 1);
     return { operand, offset: dims[at] as number, strides: dims.slice(at + 1, at + 1 + ndim) };
   });
-  return {
-    extents,
-    leaves,
-    exprs: [kernel.expr, ...kernel.others],
-    outputs,
-    type: computeTypeOf(from.dtype),
-    scalars,
-    ops,
-  };
+  const exprs = [kernel.expr, ...kernel.others];
+  return { extents, leaves, exprs, outputs, type: computeTypeOf(from.dtype), scalars, ops };
 }
 
 /** Whether a loop only moves elements, none changed by a conversion. */
@@ -118,24 +99,27 @@ export function isMove(piece: Piece): boolean {
 }
 
 /** Collects leaves and scalars, each once. */
-export class Leaves {
-  readonly leaves: Leaf[];
+export class Leaves<L extends Leaf | null = Leaf> {
+  readonly leaves: L[];
   readonly scalars: GraphScalar[];
 
-  constructor(leaves: readonly Leaf[] = [], scalars: readonly GraphScalar[] = []) {
+  constructor(leaves: readonly L[] = [], scalars: readonly GraphScalar[] = []) {
     this.leaves = [...leaves];
     this.scalars = [...scalars];
   }
 
-  add(leaf: Leaf, extents: readonly number[]): number {
+  /** The expression that reads a leaf. */
+  add(leaf: Leaf & L, extents: readonly number[]): Expr {
+    const { operand, offset, strides } = leaf;
     const known = this.leaves.findIndex(
       (x) =>
-        x.operand.value === leaf.operand.value &&
-        x.operand.dtype === leaf.operand.dtype &&
-        x.offset === leaf.offset &&
-        sameStrides(extents, x.strides, leaf.strides),
+        x !== null &&
+        x.operand.value === operand.value &&
+        x.operand.dtype === operand.dtype &&
+        x.offset === offset &&
+        sameStrides(extents, x.strides, strides),
     );
-    return known >= 0 ? known : this.leaves.push(leaf) - 1;
+    return e.input(known >= 0 ? known : this.leaves.push(leaf) - 1);
   }
 
   addScalar(scalar: GraphScalar): number {
@@ -146,25 +130,40 @@ export class Leaves {
   }
 }
 
-/** Drops the leaves and scalars that no expression reads. */
-function trimmed(piece: Piece): Piece {
-  const used = leavesOf(...piece.exprs);
-  const leaves: Leaf[] = [];
-  const scalars = new Leaves();
-  const places = piece.leaves.map((leaf, i) => (used.inputs.has(i) ? leaves.push(leaf) - 1 : -1));
-  const exprs = piece.exprs.map((expr) =>
-    substitute(
-      expr,
-      (x) => {
-        if (x.kind === 'input') return places[x.index] === x.index ? x : e.input(places[x.index] as number);
-        if (x.kind !== 'scalar') return x;
-        const at = scalars.addScalar(piece.scalars[x.index] ?? Number.NaN);
-        return at === x.index ? x : e.scalar(at);
-      },
-      piece.type,
-    ),
+/** An expression with other leaves: input i becomes `leaves[i]` where there is one, scalars are numbered by `into`, stages come after `stages` others. */
+export function moved(
+  expr: Expr,
+  { type, scalars }: Pick<Piece, 'type' | 'scalars'>,
+  leaves: readonly (Expr | undefined)[],
+  into: Leaves<Leaf | null>,
+  stages = 0,
+): Expr {
+  return substitute(
+    expr,
+    (x) => {
+      if (x.kind === 'input') return leaves[x.index] ?? x;
+      if (x.kind === 'stage' && stages > 0) return e.stage(x.index + stages);
+      if (x.kind !== 'scalar') return x;
+      const at = into.addScalar(scalars[x.index] ?? Number.NaN);
+      return at === x.index ? x : e.scalar(at);
+    },
+    type,
   );
-  return { ...piece, leaves, exprs, scalars: scalars.scalars };
+}
+
+/** Without the leaves and scalars that no expression reads; the first `kept` leaves stay. */
+export function trimmed<L extends Leaf | null>(
+  contents: Contents<L> & { readonly type: ComputeType },
+  kept = 0,
+): Contents<L> {
+  const { inputs } = leavesOf(...contents.exprs);
+  const leaves: L[] = [];
+  const places = contents.leaves.map((leaf, i) => {
+    const at = i < kept || inputs.has(i) ? leaves.push(leaf) - 1 : i;
+    return at === i ? undefined : e.input(at);
+  });
+  const all = new Leaves();
+  return { exprs: contents.exprs.map((x) => moved(x, contents, places, all)), leaves, scalars: all.scalars };
 }
 
 /** The input whose dtype makes a kernel compute in the wanted numbers, −1 for the output; null where there is none. */
@@ -208,23 +207,24 @@ function leading(shape: readonly number[]): readonly number[] {
   return first < 0 ? [1] : shape.slice(first);
 }
 
+/** A kernel's name by the operations whose work it does. */
+export function nameOf(ops: readonly string[]): string {
+  return ops.join('+').slice(0, 60);
+}
+
 /** A kernel for a loop: a plain elementwise one, a copy, or one with strides; null where none computes in the right numbers or has enough axes. */
 export function nodeOf(whole: Piece): GraphNode | null {
-  const piece = trimmed(whole);
-  const { leaves, exprs, outputs, scalars, ops, type } = piece;
+  const { outputs, ops, type } = whole;
+  const piece = { ...whole, ...trimmed(whole) };
+  const { leaves, exprs, scalars } = piece;
   const [expr, ...others] = exprs;
   const out = outputs[0];
   if (expr === undefined || out === undefined) return null;
-  const from = outputs.map(() => null);
-  const name = ops.join('+').slice(0, 60);
-  const common = { outputs, from, scalars, ops };
-  const computeFrom = computeFromOf(
-    type,
-    leaves.map((l) => l.operand),
-    out,
-  );
+  const common = { outputs, from: outputs.map(() => null), scalars, ops };
+  const operands = leaves.map((l) => l.operand);
+  const computeFrom = computeFromOf(type, operands, out);
   if (computeFrom === null) return null;
-  const kernel = elementwiseKernel(name, leaves.length, expr, computeFrom, others);
+  const kernel = elementwiseKernel(nameOf(ops), leaves.length, expr, computeFrom, others);
   // as the output has its axes, else as few axes as will do
   const few = coalesce(
     piece.extents,
@@ -237,17 +237,15 @@ export function nodeOf(whole: Piece): GraphNode | null {
       return { ...common, kernel, inputs, dims: [], outputs: outputs.map((x) => ({ ...x, shape: places })) };
   }
   if (shape.length > MAX_NDIM) return null;
-  const usesIndex = leavesOf(...exprs).index;
   const strides = few.extents.length === 0 ? leaves.map(() => [0]) : few.strides;
-  const inputs = leaves.map((l) => l.operand);
   const [leaf] = leaves;
-  if (isMove(piece) && leaf !== undefined && !usesIndex)
+  if (leaf !== undefined && isMove(piece))
     return {
       ...common,
       kernel: wholeCopy,
-      inputs,
+      inputs: operands,
       dims: [shape.length, leaf.offset, 0, ...shape, ...(strides[0] as number[]), ...stridesOf(shape)],
     };
   const dims = [shape.length, ...shape, ...leaves.flatMap((l, k) => [l.offset, ...(strides[k] as number[])])];
-  return { ...common, kernel, inputs, dims, outputs: outputs.map((x) => ({ ...x, shape })) };
+  return { ...common, kernel, inputs: operands, dims, outputs: outputs.map((x) => ({ ...x, shape })) };
 }

@@ -1,10 +1,11 @@
 // A bias's gradient beside its weight's: the sum over the rows of a gradient product's left operand comes out of the product itself, which loads every element of it anyway.
+import { sizeOf } from '../../core/shape.ts';
 import type { Graph, GraphNode, GraphOperand } from '../../ir/graph.ts';
 import type { ProductKernel, RowKernel } from '../../ir/kernel.ts';
 import { productKernel } from '../../ir/kernel.ts';
 import { Draft } from '../passes/draft.ts';
 import { coalesce } from './access.ts';
-import { joinedOps, type Limits } from './inline.ts';
+import type { Limits } from './expressions.ts';
 
 /** One element for each row: the sum over `folded` axes of a value's elements, rows `stride` apart. */
 interface Sums {
@@ -57,7 +58,7 @@ function sumsAt(draft: Draft, n: number): Sums[] {
   const own: Sums = { value: source, rows, stride, folded: inOrder([[length, sl]]), nodes: [n] };
   // the sums before: element r·stride + k·sl of the source is itself a sum over a row
   const maker = draft.makerOf(source);
-  if (!draft.readOnlyBy(source, n)) return [own];
+  if (draft.onlyReader(source) !== n) return [own];
   const before = sumsAt(draft, maker).map((sums): Sums | null => {
     const times = sums.stride;
     const folded = inOrder([[length, sl * times], ...sums.folded]);
@@ -79,7 +80,7 @@ function leftOf(node: GraphNode, kernel: ProductKernel): Omit<Sums, 'nodes'> | n
   }
   if (kernel.form !== 'convGradWeight') return null;
   const [n = 0, , o = 0] = dims;
-  const places = dims.slice(7, 10).reduce((p, d) => p * d, 1);
+  const places = sizeOf(dims.slice(7, 10));
   return {
     value: left.value,
     rows: o,
@@ -122,7 +123,7 @@ export function fuseRowSums(graph: Graph, limits: Limits): Graph {
         kernel: productKernel(kernel.name, kernel.form, { ...kernel, rowSum: true }),
         outputs: [...product.outputs, ...sum.outputs],
         from: [...product.from, null],
-        ops: joinedOps(product.ops, sum.ops),
+        ops: [...product.ops, ...sum.ops],
       };
       for (const place of sums.nodes) draft.remove(place);
       draft.replace(g, fused);

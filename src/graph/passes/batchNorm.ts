@@ -85,15 +85,13 @@ export function foldBatchNorm(graph: Graph): Graph {
   const steady = steadyValues(graph);
   if (!graph.stable.includes(true)) return graph;
   const draft = new Draft(graph);
-  for (let n = 0; n < draft.nodes.length; n++) {
-    const node = draft.nodes[n];
-    const result = node?.outputs[0];
-    const product = node == null ? null : scalable(node);
-    if (node == null || result === undefined || product === null || product.width === 0) continue;
-    if (!node.inputs.slice(1).every((x) => steady.has(x.value)) || steady.has(result.value)) continue;
-    const [c = -1] = draft.readersOf(result.value);
+  for (const [n, node, { value }] of draft.live()) {
+    const product = scalable(node);
+    if (product === null || product.width === 0 || steady.has(value)) continue;
+    if (!node.inputs.slice(1).every((x) => steady.has(x.value))) continue;
+    const c = draft.onlyReader(value);
     const next = draft.nodes[c];
-    const piece = next == null || !draft.readOnlyBy(result.value, c) ? null : pieceOf(next);
+    const piece = next == null ? null : pieceOf(next);
     if (piece !== null) rewrite(draft, n, c, node, piece, product, steady);
   }
   return draft.finish();

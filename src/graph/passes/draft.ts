@@ -1,6 +1,6 @@
 // A graph while a pass rewrites it: nodes by place, who makes and who reads each value, paths between nodes, and the order in the end. Passes take a graph and return one; a draft
 // lives only inside.
-import type { Graph, GraphNode, GraphValue } from '../../ir/graph.ts';
+import type { Graph, GraphNode, GraphOperand, GraphValue } from '../../ir/graph.ts';
 import { draws } from '../../ir/graph.ts';
 
 export class Draft {
@@ -33,6 +33,15 @@ export class Draft {
     }
   }
 
+  /** The nodes that are there when their turn comes, with their places and first results. */
+  *live(): Generator<readonly [n: number, node: GraphNode, result: GraphOperand], void, undefined> {
+    for (let n = 0; n < this.nodes.length; n++) {
+      const node = this.nodes[n];
+      const result = node?.outputs[0];
+      if (node != null && result !== undefined) yield [n, node, result];
+    }
+  }
+
   /** A value that was not there before. */
   value(bytes: number): number {
     this.values.push({ id: this.values.length, bytes });
@@ -44,10 +53,6 @@ export class Draft {
     return this.#makers.get(value) ?? -1;
   }
 
-  makerNode(value: number): GraphNode | null {
-    return this.nodes[this.makerOf(value)] ?? null;
-  }
-
   /** The places of the nodes that read a value, ascending. */
   readersOf(value: number): readonly number[] {
     return [...(this.#readers.get(value) ?? [])].sort((a, b) => a - b);
@@ -57,10 +62,10 @@ export class Draft {
     return this.outputs.includes(value);
   }
 
-  /** Whether a value is read by that node alone and needed nowhere else. */
-  readOnlyBy(value: number, n: number): boolean {
-    const readers = this.#readers.get(value);
-    return readers?.size === 1 && readers.has(n) && !this.isOutput(value);
+  /** The place of the node that alone reads a value which is needed nowhere else; −1 where there is none. */
+  onlyReader(value: number): number {
+    const [n = -1, ...others] = this.readersOf(value);
+    return others.length > 0 || this.isOutput(value) ? -1 : n;
   }
 
   remove(n: number): void {
@@ -76,6 +81,15 @@ export class Draft {
     this.remove(n);
     this.nodes[n] = node;
     this.#enter(node, n);
+  }
+
+  /** Puts what `n` does into those that read it: each of them, as `fused` has it. Nothing happens where one is null, or there is none. */
+  merge(n: number, readers: readonly number[], fused: readonly (GraphNode | null)[]): void {
+    if (readers.length === 0 || fused.includes(null)) return;
+    this.remove(n);
+    readers.forEach((r, i) => {
+      this.replace(r, fused[i] as GraphNode);
+    });
   }
 
   /** Adds a node that stands before place `n`: the order is found anew in the end. */

@@ -11,7 +11,7 @@ import * as nn from '../../gluon/nn/index.ts';
 import { Trainer } from '../../gluon/trainer.ts';
 import type { Graph } from '../../ir/graph.ts';
 import * as nd from '../../nd/index.ts';
-import type { Limits } from '../fuse/inline.ts';
+import type { Limits } from '../fuse/expressions.ts';
 import { lower } from '../lower.ts';
 import { faultsOf, interpret, plainly } from '../testGraphs.ts';
 import { fullText } from '../testText.ts';

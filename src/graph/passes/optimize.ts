@@ -1,8 +1,8 @@
 // All passes in their order. Each takes a graph and returns one that computes the same; what is fused and why is told in docs/hybridize.md.
 import type { Graph } from '../../ir/graph.ts';
 import { fuseLoads, fuseStores } from '../fuse/elementwise.ts';
+import type { Limits } from '../fuse/expressions.ts';
 import { fuseHorizontally } from '../fuse/horizontal.ts';
-import type { Limits } from '../fuse/inline.ts';
 import { fuseOperands } from '../fuse/operands.ts';
 import { fuseRowSums } from '../fuse/rowSum.ts';
 import { fuseRows } from '../fuse/rows.ts';

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
-import { cpu } from '../core/context.ts';
-import { deviceOf } from '../device/registry.ts';
-import { type NDArray, nd, nn } from '../index.ts';
+import { cpu } from '../../core/context.ts';
+import { deviceOf } from '../../device/registry.ts';
+import { type NDArray, nd, nn } from '../../index.ts';
 
 function mlp(): nn.Sequential {
   const net = new nn.Sequential({ prefix: 'mlp_' });

@@ -1,46 +1,18 @@
 // What a hybridized block keeps from call to call: programs by the form of the inputs and the mode, whether they still fit, and why one was made or not. The programs
 // themselves are graph/cached.ts's.
-import { arraysIn, bodyOf, isKept, type NDArray } from '../array/ndarray.ts';
-import { currentScope } from '../array/scope.ts';
-import { isRecording, isTraining } from '../autograd/mode.ts';
-import { type Context, currentContext } from '../core/context.ts';
-import { GluonError } from '../core/errors.ts';
-import type { ProgramStats } from '../device/device.ts';
-import { CachedCall, type CachedOptions } from '../graph/cached.ts';
-import type { StandIns } from '../graph/standIn.ts';
-import { Recorder } from '../graph/trace.ts';
-import { booleanArg, checkOptions } from '../ops/args.ts';
-import { slots } from '../ops/invoke.ts';
+import { arraysIn, bodyOf, isKept, type NDArray } from '../../array/ndarray.ts';
+import { currentScope } from '../../array/scope.ts';
+import { isRecording, isTraining } from '../../autograd/mode.ts';
+import { type Context, currentContext } from '../../core/context.ts';
+import { GluonError } from '../../core/errors.ts';
+import { CachedCall, type CachedOptions } from '../../graph/cached.ts';
+import type { StandIns } from '../../graph/standIn.ts';
+import { Recorder } from '../../graph/trace.ts';
+import { slots } from '../../ops/invoke.ts';
+import { internals } from '../parameter.ts';
+import type { BlockState, CacheInfo, CompiledCalls } from '../state.ts';
 import { type Layout, layoutOf, layoutText, matches, rebuild } from './layout.ts';
-import { internals } from './parameter.ts';
 import { Snapshot } from './snapshot.ts';
-import { type BlockState, type CompiledCalls, stateOf } from './state.ts';
-import { walk } from './tree.ts';
-
-/** One program of a block, as `cacheInfo()` tells it. */
-export interface CacheEntry {
-  /** What calls it is for: `(2, 3) float32 on cpu(0), training, recording`. */
-  readonly key: string;
-  /** How many calls it has served. */
-  readonly runs: number;
-  /** What a forward costs. */
-  readonly forward: ProgramStats;
-  /** What a backward costs; null where none has been made. */
-  readonly backward: ProgramStats | null;
-}
-
-/** What `cacheInfo()` tells of a block's compiled calls. */
-export interface CacheInfo {
-  /** Calls that a program served. */
-  readonly hits: number;
-  /** Calls for which there was none. */
-  readonly misses: number;
-  readonly entries: readonly CacheEntry[];
-  /** Why the last miss was one, or why programs were given up; null before the first. */
-  readonly why: string | null;
-  /** Why calls run eagerly; null where they compile. */
-  readonly eager: string | null;
-}
 
 /** As many forms of input are remembered; then the one that has rested longest goes. */
 const MOST_ENTRIES = 128;
@@ -214,7 +186,7 @@ export class Programs implements CompiledCalls {
     const [training, recording, context] = [isTraining(), isRecording(), currentContext()];
     const where = args[0]?.context ?? this.#home() ?? context;
     const mode = `${training ? 'training' : 'inference'}${recording ? ', recording' : ''}`;
-    const key = `${(input.kind === 'list' ? input.items : [input]).map(layoutText).join(', ')} on ${where}, ${mode}`;
+    const key = `${(input.kind === 'parts' ? input.items : [input]).map(layoutText).join(', ')} on ${where}, ${mode}`;
     const made = currentScope()?.made;
     const from = made?.length ?? 0;
     let read: string | null = null;
@@ -345,50 +317,4 @@ export class Programs implements CompiledCalls {
   dispose(): void {
     this.#drop(() => 'hybridize() was called, or dispose()');
   }
-}
-
-/** Options of `hybridize`. */
-export interface HybridizeOptions {
-  /** False turns it off. */
-  readonly active?: boolean | undefined;
-  /** Keeps the memory of intermediate results between calls. */
-  readonly staticAlloc?: boolean | undefined;
-  /** Promises that shapes do not change from call to call. */
-  readonly staticShape?: boolean | undefined;
-  /** Runs a block whose forward reads values eagerly, and says so once, rather than throw. */
-  readonly fallback?: boolean | undefined;
-}
-
-const OPTIONS = ['active', 'staticAlloc', 'staticShape', 'fallback'] as const;
-
-/** Notes on a block and all below it how they are to run from now on; programs that are there go. */
-export function hybridize(
-  root: BlockState,
-  active: boolean | HybridizeOptions | undefined,
-  options: HybridizeOptions | undefined,
-): void {
-  const op = `${root.className}.hybridize`;
-  const given: HybridizeOptions = typeof active === 'object' ? active : { ...options, active };
-  if (active !== undefined && typeof active !== 'boolean') checkOptions(op, active, OPTIONS);
-  checkOptions(op, options, OPTIONS);
-  const flag = (name: (typeof OPTIONS)[number], fallback: boolean): boolean =>
-    booleanArg(op, { [name]: given[name] }, name, fallback);
-  flag('staticShape', false);
-  const flags = {
-    active: flag('active', true),
-    staticAlloc: flag('staticAlloc', false),
-    fallback: flag('fallback', false),
-  };
-  walk(root.block, (block) => {
-    const state = stateOf(block);
-    state.hybrid = flags;
-    state.compiled?.dispose();
-    state.compiled = flags.active ? new Programs(state) : null;
-  });
-}
-
-/** What `cacheInfo()` tells of a block. */
-export function cacheInfoOf({ compiled }: BlockState): CacheInfo {
-  if (compiled instanceof Programs) return compiled.info();
-  return { hits: 0, misses: 0, entries: [], why: null, eager: 'hybridize() was not called' };
 }

@@ -1,15 +1,15 @@
 // What a call is given and what it gives: arrays in lists and plain objects, beside values that are none. Taken apart once, told apart from others at every call, and put
 // together again around other arrays.
-import { NDArray } from '../array/ndarray.ts';
-import type { Context } from '../core/context.ts';
-import type { DType } from '../core/dtype.ts';
-import { describe, sameShape, shapeText } from '../core/shape.ts';
+import { NDArray } from '../../array/ndarray.ts';
+import type { Context } from '../../core/context.ts';
+import type { DType } from '../../core/dtype.ts';
+import { describe, sameShape, shapeText } from '../../core/shape.ts';
 
 /** The form of a value. */
 export type Layout =
   | { readonly kind: 'array'; readonly index: number; readonly type: ArrayType }
-  | { readonly kind: 'list'; readonly items: readonly Layout[] }
-  | { readonly kind: 'object'; readonly keys: readonly string[]; readonly items: readonly Layout[] }
+  /** A list, or an object with these keys. */
+  | { readonly kind: 'parts'; readonly keys: readonly string[] | null; readonly items: readonly Layout[] }
   | { readonly kind: 'constant'; readonly value: Constant };
 
 interface ArrayType {
@@ -26,7 +26,8 @@ function isConstant(value: unknown): value is Constant {
   );
 }
 
-function isPlain(value: object): value is Record<string, unknown> {
+function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }
@@ -43,14 +44,14 @@ export function layoutOf(value: unknown, found: NDArray[]): Layout | string {
     return { kind: 'array', index, type: { shape, dtype, context } };
   }
   if (isConstant(value)) return { kind: 'constant', value };
-  if (typeof value !== 'object' || (!Array.isArray(value) && !isPlain(value))) return describe(value);
+  if (!Array.isArray(value) && !isPlain(value)) return describe(value);
   const items: Layout[] = [];
   for (const part of Object.values(value)) {
     const item = layoutOf(part, found);
     if (typeof item === 'string') return item;
     items.push(item);
   }
-  return Array.isArray(value) ? { kind: 'list', items } : { kind: 'object', keys: Object.keys(value), items };
+  return { kind: 'parts', keys: Array.isArray(value) ? null : Object.keys(value), items };
 }
 
 /** Whether a value has this form; its arrays go to their places in `found`. An array may come twice only where it did. */
@@ -68,20 +69,15 @@ export function matches(layout: Layout, value: unknown, found: NDArray[]): boole
     }
     case 'constant':
       return Object.is(value, layout.value);
-    case 'list': {
-      const { items } = layout;
-      if (!Array.isArray(value) || value.length !== items.length) return false;
-      for (let i = 0; i < items.length; i++) if (!matches(items[i] as Layout, value[i], found)) return false;
-      return true;
-    }
-    case 'object': {
+    case 'parts': {
       const { keys, items } = layout;
-      if (typeof value !== 'object' || value === null || Array.isArray(value) || !isPlain(value))
-        return false;
-      if (Object.keys(value).length !== keys.length) return false;
-      for (let i = 0; i < keys.length; i++) {
-        const key = keys[i] as string;
-        if (!Object.hasOwn(value, key) || !matches(items[i] as Layout, value[key], found)) return false;
+      const parts = keys === null ? Array.isArray(value) && value : isPlain(value) && Object.keys(value);
+      if (parts === false || parts.length !== items.length) return false;
+      for (let i = 0; i < items.length; i++) {
+        const key = keys?.[i] ?? i;
+        if (keys !== null && !Object.hasOwn(value as object, key)) return false;
+        if (!matches(items[i] as Layout, (value as Record<string | number, unknown>)[key], found))
+          return false;
       }
       return true;
     }
@@ -95,12 +91,10 @@ export function rebuild(layout: Layout, arrays: readonly NDArray[]): unknown {
       return arrays[layout.index];
     case 'constant':
       return layout.value;
-    case 'list':
-      return layout.items.map((item) => rebuild(item, arrays));
-    case 'object':
-      return Object.fromEntries(
-        layout.items.map((item, i) => [layout.keys[i] as string, rebuild(item, arrays)]),
-      );
+    case 'parts': {
+      const items = layout.items.map((item) => rebuild(item, arrays));
+      return layout.keys === null ? items : Object.fromEntries(layout.keys.map((key, i) => [key, items[i]]));
+    }
   }
 }
 
@@ -111,9 +105,12 @@ export function layoutText(layout: Layout): string {
       return `${shapeText(layout.type.shape)} ${layout.type.dtype}`;
     case 'constant':
       return typeof layout.value === 'string' ? JSON.stringify(layout.value) : String(layout.value);
-    case 'list':
-      return `[${layout.items.map(layoutText).join(', ')}]`;
-    case 'object':
-      return `{ ${layout.items.map((item, i) => `${layout.keys[i]}: ${layoutText(item)}`).join(', ')} }`;
+    case 'parts': {
+      const { keys } = layout;
+      const items = layout.items.map(layoutText);
+      return keys === null
+        ? `[${items.join(', ')}]`
+        : `{ ${items.map((item, i) => `${keys[i]}: ${item}`).join(', ')} }`;
+    }
   }
 }

@@ -1,18 +1,18 @@
 // `warmup`: a hybridized net's programs made before its first call, by one forward over stand-ins, in which nothing is computed, drawn or written.
-import { type NDArray, runInScope } from '../array/ndarray.ts';
-import { setRecording, setTraining } from '../autograd/mode.ts';
-import { placeOf, setVariable } from '../autograd/tape.ts';
-import { type Context, checkContext, currentContext } from '../core/context.ts';
-import { checkDType, type DType } from '../core/dtype.ts';
-import { ArgumentError } from '../core/errors.ts';
-import { describe, toShape } from '../core/shape.ts';
-import { StandIns } from '../graph/standIn.ts';
-import { booleanArg, checkOptions } from '../ops/args.ts';
-import { callBlock } from './call.ts';
-import { Programs, warm } from './hybrid.ts';
-import { internals } from './parameter.ts';
-import { type BlockState, stateOf } from './state.ts';
-import { ownParameters, walk } from './tree.ts';
+import { type NDArray, runInScope } from '../../array/ndarray.ts';
+import { setRecording, setTraining } from '../../autograd/mode.ts';
+import { placeOf, setVariable } from '../../autograd/tape.ts';
+import { type Context, checkContext, currentContext } from '../../core/context.ts';
+import { checkDType, type DType } from '../../core/dtype.ts';
+import { ArgumentError } from '../../core/errors.ts';
+import { describe, toShape } from '../../core/shape.ts';
+import { StandIns } from '../../graph/standIn.ts';
+import { booleanArg, checkOptions } from '../../ops/args.ts';
+import { callBlock } from '../call.ts';
+import { internals } from '../parameter.ts';
+import { type BlockState, stateOf } from '../state.ts';
+import { ownParameters, walk } from '../tree.ts';
+import { Programs, warm } from './programs.ts';
 
 /** The shape of an input, or a list of what stands for the arrays of a list; null for an input left out. */
 export type WarmupShape = readonly number[] | readonly WarmupShape[] | null;

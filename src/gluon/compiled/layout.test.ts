@@ -1,7 +1,7 @@
 // Values taken apart and put together again, and told from others.
 import { expect, test } from 'vitest';
-import type { NDArray } from '../array/ndarray.ts';
-import * as nd from '../nd/index.ts';
+import type { NDArray } from '../../array/ndarray.ts';
+import * as nd from '../../nd/index.ts';
 import { type Layout, layoutOf, layoutText, matches, rebuild } from './layout.ts';
 
 const [a, b, c] = [nd.ones([2]), nd.ones([2]), nd.ones([3])];

@@ -1,17 +1,18 @@
 // compileStep: a function with record, backward and a Trainer's step inside becomes one program for each form of its inputs. Here is which record serves which call and when one is
 // made anew; what a record runs is graph/cachedStep.ts's.
-import { bodyOf, isKept, type NDArray, runInScope } from '../array/ndarray.ts';
-import { currentScope } from '../array/scope.ts';
-import { type GradReq, isRecording, isTraining } from '../autograd/mode.ts';
-import { placeOf } from '../autograd/tape.ts';
-import { type Context, currentContext } from '../core/context.ts';
-import { ArgumentError, AutogradError, ContextError } from '../core/errors.ts';
-import { describe, shapeText } from '../core/shape.ts';
-import type { ProgramStats } from '../device/device.ts';
-import { CachedStep } from '../graph/cachedStep.ts';
-import { Recorder } from '../graph/trace.ts';
-import { booleanArg, readArgs } from '../ops/args.ts';
-import { slots } from '../ops/invoke.ts';
+import { bodyOf, isKept, type NDArray, runInScope } from '../../array/ndarray.ts';
+import { currentScope } from '../../array/scope.ts';
+import { type GradReq, isRecording, isTraining } from '../../autograd/mode.ts';
+import { placeOf } from '../../autograd/tape.ts';
+import { type Context, currentContext } from '../../core/context.ts';
+import { ArgumentError, AutogradError, ContextError } from '../../core/errors.ts';
+import { describe, shapeText } from '../../core/shape.ts';
+import type { ProgramStats } from '../../device/device.ts';
+import { CachedStep } from '../../graph/cachedStep.ts';
+import { Recorder } from '../../graph/trace.ts';
+import { booleanArg, readArgs } from '../../ops/args.ts';
+import { slots } from '../../ops/invoke.ts';
+import './compiler.ts';
 import { type Layout, layoutOf, layoutText, matches, rebuild } from './layout.ts';
 
 /** What a compiled step takes: arrays, alone or in lists and plain objects; null and undefined for none. */
@@ -275,7 +276,7 @@ class Steps {
     const requests = args.map((array) => requestOf(name, array));
     const current = currentContext();
     const context = args[0]?.context ?? current;
-    const forms = input.kind === 'list' ? input.items.map(layoutText) : [];
+    const forms = input.kind === 'parts' ? input.items.map(layoutText) : [];
     const key = `${forms.join(', ')} on ${context}${training ? ', training' : ''}`;
     this.#why = why(key);
     this.#misses++;

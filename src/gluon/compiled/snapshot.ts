@@ -1,9 +1,9 @@
 // A block's tree as a trace found it: which children and parameters hang where. A program holds for that tree only, and fields are plain properties whose assignment nobody
 // hears, so every call compares; flat lists, no walk, nothing made.
-import { NDArray } from '../array/ndarray.ts';
-import { Parameter } from './parameter.ts';
-import { type AnyBlock, type BlockState, isBlock, stateOf } from './state.ts';
-import { ownParameters, walk } from './tree.ts';
+import { NDArray } from '../../array/ndarray.ts';
+import { Parameter } from '../parameter.ts';
+import { type AnyBlock, type BlockState, isBlock, stateOf } from '../state.ts';
+import { ownParameters, walk } from '../tree.ts';
 
 /** A field, and the child, parameter or array that it held, or that it held none yet. */
 interface Held {

@@ -1,23 +1,23 @@
 // What a net's code does, without doing it: its operations, traced over arrays that hold nothing, and the kernels that they become. `net.graph(x)` prints them; pictures
 // are viz's.
-import { arraysIn, bodyOf, NDArray } from '../array/ndarray.ts';
-import { type Context, currentContext } from '../core/context.ts';
-import { ArgumentError } from '../core/errors.ts';
-import { describe, shapeText, toShape } from '../core/shape.ts';
-import { deviceOf } from '../device/registry.ts';
-import { lower } from '../graph/lower.ts';
-import { optimize } from '../graph/passes/optimize.ts';
-import { steadyValues } from '../graph/passes/steady.ts';
-import { traceAbstract } from '../graph/standIn.ts';
-import { graphText } from '../graph/text.ts';
-import type { Trace, TraceRef } from '../graph/trace.ts';
-import type { Graph, GraphNode } from '../ir/graph.ts';
-import type { TensorType } from '../ops/op.ts';
-import { callBlock } from './call.ts';
-import { internals } from './parameter.ts';
-import { quietInference } from './quiet.ts';
-import { type AnyBlock, stateOf } from './state.ts';
-import { structureNames } from './tree.ts';
+import { arraysIn, bodyOf, NDArray } from '../../array/ndarray.ts';
+import { type Context, currentContext } from '../../core/context.ts';
+import { ArgumentError } from '../../core/errors.ts';
+import { describe, shapeText, toShape } from '../../core/shape.ts';
+import { deviceOf } from '../../device/registry.ts';
+import { lower } from '../../graph/lower.ts';
+import { optimize } from '../../graph/passes/optimize.ts';
+import { steadyValues } from '../../graph/passes/steady.ts';
+import { traceAbstract } from '../../graph/standIn.ts';
+import { graphText, tableLines } from '../../graph/text.ts';
+import type { Trace, TraceRef } from '../../graph/trace.ts';
+import type { Graph, GraphNode } from '../../ir/graph.ts';
+import type { TensorType } from '../../ops/op.ts';
+import { callBlock } from '../call.ts';
+import { internals } from '../parameter.ts';
+import { quietInference } from '../quiet.ts';
+import { type AnyBlock, stateOf } from '../state.ts';
+import { structureNames } from '../tree.ts';
 
 /** What stands for an input: an array, whose values do not count, or the shape of a float32 one; a list of such for a list; null for one left out. */
 export type LookInput = NDArray | readonly number[] | number | null | readonly LookInput[];
@@ -144,11 +144,9 @@ export function graphOf(block: AnyBlock, inputs: readonly LookInput[]): string {
     const from = step.inputs.map(read).join(', ');
     rows.push([step.op.name, step.block, `${from} → ${step.outputs.map(made).join(', ')}`]);
   }
-  const wide = [0, 1].map((column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)));
-  const lines = rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(wide[i] ?? 0)).join('  ')}`);
   return [
     `${name === '' ? className : `${name} (${className})`} on ${context}: ${counted(count, 'operation')}`,
-    ...lines,
+    ...tableLines(rows),
     `  result: ${trace.results.map(read).join(', ')}`,
     `After fusion: ${countOf(looked)}`,
     graphText(fused, (value) => inGraph.get(value)?.name),
