@@ -223,19 +223,32 @@ async function forwards(name, work, compiled) {
   net.dispose();
 }
 
-/** Forward and both gradients of a convolution. */
-async function convTraining(name, work) {
-  const { x, w } = inputsOf(work);
-  const [a, b] = [x, w].map(({ shape, data }) => nd.array(data, { ctx, shape }));
+/** Forward and both gradients of a convolution, for a gradient of its output; both gradients are compared. */
+async function convTraining(name, work, works) {
+  const { x, w, dy } = inputsOf(works[0]);
+  const [a, b, above] = [x, w, dy].map(({ shape, data }) => nd.array(data, { ctx, shape }));
   for (const array of [a, b]) array.attachGrad();
   const options = { stride: work.stride, pad: work.pad, numGroup: work.depthwise ? work.channels : 1 };
-  const ms = await time(() => {
+  const step = () => {
     const y = autograd.record(() => nd.convolution(a, b, null, options));
-    y.backward();
+    y.backward(above);
     y.dispose();
-  }, waitAll);
-  add(name, 'TFLOP/s', ms, (3 * work.flops) / ms.median / 1e9);
-  for (const array of [a, b]) array.dispose();
+  };
+  step();
+  const errors = [];
+  for (const [i, array] of [a, b].entries()) {
+    const values = await array.grad.data();
+    errors.push(
+      distance(
+        sampled(values.length).map((k) => values[k]),
+        reference(works[i]),
+      ),
+    );
+  }
+  const ms = await time(step, waitAll);
+  const error = Math.max(...errors);
+  add(name, 'TFLOP/s', ms, (3 * work.flops) / ms.median / 1e9, { error, wrong: !(error <= TOLERANCE) });
+  for (const array of [a, b, above]) array.dispose();
 }
 
 /** ResNet-18 on random pictures: forward, or training with losses that must be finite. */
@@ -292,10 +305,14 @@ await measure(
 );
 
 const { size, batch } = SHAPES;
+/** The convolution, then its gradients by data and by weight. */
 const layer = (inputs, channels, extent, kernel, stride = 1, depthwise = false) =>
-  conv(
-    `conv ${kernel}×${kernel}${depthwise ? ' depthwise' : ''}${stride > 1 ? ` stride ${stride}` : ''}, ${inputs}→${channels}, ${extent}×${extent}, batch ${batch}`,
-    { batch, inputs, channels, size: extent, kernel, stride, pad: kernel >> 1, depthwise },
+  ['output', 'data', 'weight'].map((of) =>
+    conv(
+      `conv ${kernel}×${kernel}${depthwise ? ' depthwise' : ''}${stride > 1 ? ` stride ${stride}` : ''}, ${inputs}→${channels}, ${extent}×${extent}, batch ${batch}`,
+      { batch, inputs, channels, size: extent, kernel, stride, pad: kernel >> 1, depthwise },
+      of,
+    ),
   );
 const layers = quick
   ? [layer(16, 16, size, 3)]
@@ -309,7 +326,7 @@ const layers = quick
       layer(256, 64, 56, 1),
       layer(144, 144, 56, 3, 1, true),
     ];
-for (const work of layers) {
+for (const [work, ...gradients] of layers) {
   const { stride, pad, depthwise, channels } = work;
   await measure(
     work,
@@ -317,7 +334,7 @@ for (const work of layers) {
     depthwise ? (_, ms) => ['GB/s', ms, (8 * batch * channels * work.size ** 2) / ms.median / 1e6] : tflops,
   );
   const both = `${work.name}, forward and both gradients`;
-  if (!depthwise) await part(both, () => convTraining(both, work));
+  if (!depthwise) await part(both, () => convTraining(both, work, gradients));
 }
 
 const bands = [
@@ -360,4 +377,4 @@ for (const { name, value, unit, wrong } of results)
   );
 if (given.json)
   writeFileSync(given.json, `${JSON.stringify({ adapter, node: process.version, results }, null, 1)}\n`);
-process.exit(results.some((r) => r.wrong) ? 1 : 0);
+process.exit(results.some((r) => r.wrong || r.value === undefined) ? 1 : 0);

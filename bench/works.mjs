@@ -90,7 +90,17 @@ const LAYERS = [
   ],
 ];
 
-const SIZES = { '1K': 2 ** 10, '1M': 2 ** 20, '4M': 2 ** 22 };
+/** More of them, forward only. */
+const MORE_LAYERS = [
+  ['conv 3×3, 256→256, 14×14', { batch: 1, inputs: 256, channels: 256, size: 14, kernel: 3, pad: 1 }],
+  ['conv 1×1, 24→144, 56×56', { batch: 1, inputs: 24, channels: 144, size: 56, kernel: 1 }],
+  [
+    'depthwise 3×3 stride 2, 96, 112×112',
+    { batch: 1, inputs: 96, channels: 96, size: 112, kernel: 3, stride: 2, pad: 1, depthwise: true },
+  ],
+];
+
+const SIZES = { '1K': 2 ** 10, '64K': 2 ** 16, '1M': 2 ** 20, '4M': 2 ** 22 };
 
 /** Rows of 1024 values; `touched` is how many times the array goes through memory at least. */
 export const rows = (kind, label, touched, sizes = SIZES) =>
@@ -135,7 +145,7 @@ export const WORKS = [
   matmul(16, 1024, 1024),
   matmul(1, 1024, 1024),
   batched(16, 128, 128, 64),
-  ...LAYERS.map((layer) => conv(...layer)),
+  ...[...LAYERS, ...MORE_LAYERS].map((layer) => conv(...layer)),
   ...LAYERS.flatMap((layer) => [conv(...layer, 'data'), conv(...layer, 'weight')]),
   ...rows('add', 'add', 3),
   ...rows('sigmoid', 'sigmoid', 2),

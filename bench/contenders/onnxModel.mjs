@@ -140,16 +140,20 @@ export function resnetModel(batch, { units, dense }) {
   return model({ nodes, constants, inputs: { x: [batch, 3, 32, 32] }, outputs: { [y]: [batch, 10] } });
 }
 
+/** Whether a work's output fits its input. */
+export const chained = ({ kind, inputs, channels, stride, n, k }) =>
+  kind === 'conv' ? inputs === channels && stride === 1 : kind === 'matmul' ? n === k : true;
+
 /**
- * One operator, `repeat` times in a row: y ← op(y).
+ * One operator, `repeat` times in a row: y ← op(y); a convolution whose output does not fit its input stands that often side by side.
  * @param {object} work @param {object} inputs as `inputsOf` gives them
  */
 export function operatorModel(work, inputs, repeat = 1) {
   const shapes = Object.fromEntries(Object.entries(inputs).map(([name, { shape }]) => [name, shape]));
-  const chain = (operator, others, attributes) =>
+  const chain = (operator, others, attributes, first = 'x') =>
     Array.from({ length: repeat }, (_, i) => [
       operator,
-      [i === 0 ? 'x' : `y${i}`, ...others],
+      [i === 0 ? first : `y${i}`, ...others],
       i === repeat - 1 ? 'y0' : `y${i + 1}`,
       attributes,
     ]);
@@ -158,7 +162,7 @@ export function operatorModel(work, inputs, repeat = 1) {
       return model({
         inputs: shapes,
         outputs: { y0: [work.m, work.n] },
-        nodes: [['MatMul', ['a', 'b'], 'y0']],
+        nodes: chain('MatMul', ['b'], undefined, 'a'),
       });
     case 'conv': {
       const { batch, channels, out, kernel, stride, pad, depthwise } = work;
@@ -168,12 +172,21 @@ export function operatorModel(work, inputs, repeat = 1) {
         pads: [pad, pad, pad, pad],
         group: depthwise ? channels : 1,
       };
+      // a layer's weights are constants of the model
+      const fixed = { inputs: { x: shapes.x }, outputs: { y0: [batch, channels, out, out] } };
+      if (repeat === 1 || chained(work))
+        return model({ ...fixed, constants: { w: inputs.w }, nodes: chain('Conv', ['w'], attributes) });
+      // side by side on one input, each with weights of its own (equal nodes would become one), then added up
+      const { shape, data } = inputs.w;
+      const weights = Array.from({ length: repeat }, (_, i) => [
+        `w${i}`,
+        { shape, data: data.map((v) => v / (i + 1)) },
+      ]);
+      const sums = weights.map(([name], i) => ['Conv', ['x', name], `z${i}`, attributes]);
       return model({
-        inputs: { x: shapes.x },
-        // a layer's weights are constants of the model
-        constants: { w: inputs.w },
-        outputs: { y0: [batch, channels, out, out] },
-        nodes: chain('Conv', ['w'], attributes),
+        ...fixed,
+        constants: Object.fromEntries(weights),
+        nodes: [...sums, ['Sum', weights.map((_, i) => `z${i}`), 'y0']],
       });
     }
     case 'batched':

@@ -1,12 +1,15 @@
 // onnxruntime-web as its guides use it: a session with all graph optimizations; on WebGPU tensors stay on the device. Graph capture is off: in 1.30.0 every
 // second captured run of even a lone MatMul gives wrong numbers (its issues 29594 and 28325). An elementwise or row operator stands eight times in a row in its
-// model, a convolution whose output fits its input four times, so that WebAssembly's copies of input and output weigh an eighth or a fourth of what they would.
-import { lenetModel, operatorModel, resnetModel } from './onnxModel.mjs';
+// model, a convolution four times (side by side where its output does not fit its input), a product four times, one of few rows sixteen times, so that
+// WebAssembly's copies of input and output weigh that much less.
+import { chained, lenetModel, operatorModel, resnetModel } from './onnxModel.mjs';
 
-/** How often an operator stands in its model: several times where copies in and out would be a good part of the time, and where its output fits its input. */
-function repeatsOf({ kind, inputs, channels, stride }) {
-  if (kind === 'conv') return inputs === channels && stride === 1 ? 4 : 1;
-  return { add: 8, sigmoid: 8, softmax: 8, layerNorm: 8 }[kind] ?? 1;
+/** How often an operator stands in its model: several times where copies in and out (or, on a GPU, the call) would be a good part of the time. */
+function repeatsOf(work, gpu) {
+  const { kind, m, n } = work;
+  if (gpu && (kind === 'matmul' || kind === 'conv')) return 1;
+  if (kind === 'matmul') return chained(work) ? (m < n ? 16 : 4) : 1;
+  return { conv: 4, add: 8, sigmoid: 8, softmax: 8, layerNorm: 8 }[kind] ?? 1;
 }
 
 /**
@@ -133,7 +136,7 @@ export async function open({ backend, threads, base }) {
         feeds.other = feeds.y;
         delete feeds.y;
       }
-      const repeat = repeatsOf(work);
+      const repeat = repeatsOf(work, gpu);
       const job = await jobOf(
         operatorModel(work, inputs, repeat),
         feeds,
