@@ -125,13 +125,14 @@ eachDevice((ctx) => {
     // the engine compiles what is hot for some while
     await run(onGpu ? 300 : 3000);
     const grown: number[] = [];
-    for (let window = 0; window < 3; window++) {
+    // a replay that kept one small object would keep 100 kB in each window; what the engine still compiles, or drops, shows in some
+    const flat = onGpu ? 20_000 : 50_000;
+    while (grown.length < 8 && !grown.some((bytes) => Math.abs(bytes) < flat)) {
       const before = await settle();
       await run(onGpu ? 334 : 1000);
       grown.push((await settle()) - before);
     }
-    // a replay that kept one small object would keep 100 kB in each
-    expect(Math.min(...grown)).toBeLessThan(onGpu ? 20_000 : 50_000);
+    expect(Math.min(...grown.map(Math.abs)), `bytes a window: ${grown}`).toBeLessThan(flat);
 
     const level = memoryInfo(ctx).bytesInUse;
     let other: nn.Sequential | null = lenet(ctx);
