@@ -1,7 +1,7 @@
 // `npm test`: every check, in the order in which a failure is cheapest to learn. A failing step does not hide the next.
 // The last line counts tests from the reports that the tools wrote, and one for each step that is a single check.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMain, REPORTS, run, tool } from './report.mjs';
 
@@ -43,6 +43,57 @@ export function countPackage(report) {
   return { passed, failed: report.length - passed, skipped: 0 };
 }
 
+/** The first lines of what a test said when it failed, without colours. */
+const brief = (text = '') =>
+  text
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one
+    .replace(/\u001b\[[\d;]*m/g, '')
+    .split('\n')
+    .filter((each) => each.trim() !== '' && !/^\s+at /.test(each))
+    .slice(0, 6);
+
+/** Names what failed in Vitest's report, with what it said. @returns {string[]} */
+export function failedVitest({ testResults }) {
+  return testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const file = name.startsWith(process.cwd()) ? relative(process.cwd(), name) : name;
+    if (status === 'failed' && assertionResults.length === 0) return [`${file}`, ...brief(message)];
+    return assertionResults
+      .filter((test) => test.status === 'failed')
+      .flatMap(({ fullName, failureMessages = [] }) => [
+        `${file}: ${fullName}`,
+        ...brief(failureMessages[0]),
+      ]);
+  });
+}
+
+/**
+ * Names what failed in Playwright's report, with what it said.
+ * @typedef {{ file: string, title: string, tests: { status: string, results: { error?: { message: string } }[] }[] }} Spec
+ * @typedef {{ suites?: Suite[], specs?: Spec[] }} Suite
+ * @param {{ suites?: Suite[], errors?: { message: string }[] }} report
+ * @returns {string[]}
+ */
+export function failedPlaywright({ suites = [], errors = [] }) {
+  /** @type {(suite: Suite) => string[]} */
+  const inside = ({ suites = [], specs = [] }) => [
+    ...specs.flatMap(({ file, title, tests }) =>
+      tests
+        .filter(({ status }) => status === 'unexpected' || status === 'flaky')
+        .flatMap(({ status, results }) => [
+          `${file}: ${title} (${status})`,
+          ...brief(results.find(({ error }) => error)?.error?.message),
+        ]),
+    ),
+    ...suites.flatMap(inside),
+  ];
+  return [...suites.flatMap(inside), ...errors.flatMap(({ message }) => brief(message))];
+}
+
+/** Names the package checks that failed. @returns {string[]} */
+export function failedPackage(report) {
+  return report.filter(({ ok }) => !ok).flatMap(({ name, detail }) => [name, ...brief(detail)]);
+}
+
 /**
  * What a step with a report comes to. A report that is missing, empty or at odds with the exit status is a failure.
  * @returns {Count}
@@ -53,11 +104,13 @@ export function settle(count, status) {
   return { ...count, failed: count.failed + (empty || (status !== 0 && count.failed === 0) ? 1 : 0) };
 }
 
-function reported(file, count) {
+function reported(file, count, failed) {
   return (status) => {
     const path = join(REPORTS, file);
     try {
-      return settle(existsSync(path) ? count(JSON.parse(readFileSync(path, 'utf8'))) : undefined, status);
+      if (!existsSync(path)) return settle(undefined, status);
+      const report = JSON.parse(readFileSync(path, 'utf8'));
+      return { ...settle(count(report), status), failures: failed(report) };
     } catch (error) {
       process.stderr.write(`${file}: ${error.message}\n`);
       return settle(undefined, status);
@@ -79,14 +132,22 @@ const steps = [
   },
   { name: 'import direction and circles', start: () => node('check-imports.mjs'), count: single },
   { name: 'dead exports and files', start: () => tool('knip', ['--no-config-hints']), count: single },
-  { name: 'unit tests', start: () => node('test-unit.mjs'), count: reported('unit.json', countVitest) },
+  {
+    name: 'unit tests',
+    start: () => node('test-unit.mjs'),
+    count: reported('unit.json', countVitest, failedVitest),
+  },
   { name: 'build', start: () => node('build.mjs'), count: single },
   { name: 'API docs', start: () => tool('typedoc', []), count: single },
-  { name: 'package', start: () => node('test-package.mjs'), count: reported('package.json', countPackage) },
+  {
+    name: 'package',
+    start: () => node('test-package.mjs'),
+    count: reported('package.json', countPackage, failedPackage),
+  },
   {
     name: 'pages',
     start: () => node('test-e2e.mjs', '--no-build'),
-    count: reported('e2e.json', countPlaywright),
+    count: reported('e2e.json', countPlaywright, failedPlaywright),
   },
 ];
 
@@ -98,6 +159,10 @@ async function main() {
     const started = performance.now();
     const status = await start();
     rows.push({ name, seconds: (performance.now() - started) / 1000, ...count(status) });
+  }
+  // Repeated here, because whoever reads only the end of a long output should learn what failed.
+  for (const { name, failures = [] } of rows) {
+    if (failures.length > 0) process.stdout.write(`\nFailed in ${name}:\n  ${failures.join('\n  ')}\n`);
   }
   const total = { passed: 0, failed: 0, skipped: 0 };
   process.stdout.write('\n');
