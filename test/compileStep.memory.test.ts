@@ -124,14 +124,16 @@ describe.skipIf(process.env['WEBGLUON_NO_GPU'] === '1')('on a GPU', () => {
       device.flush();
     };
     const steps = 8;
-    for (let round = 0; round < 4; round++) {
+    let [before, after] = [start, start];
+    // which of the few buffers comes next depends on when the GPU is done, so it takes some rounds until each has been in each place
+    for (let round = 0; round < 24; round++) {
+      before = { ...device.stats };
       for (let i = 0; i < steps; i++) run();
+      after = { ...device.stats };
       await nd.waitall();
+      if (round > 2 && after.bindGroupsCreated === before.bindGroupsCreated) break;
     }
-    const before = { ...device.stats };
     expect(before.bindGroupsCreated).toBeGreaterThan(start.bindGroupsCreated + 20);
-    for (let i = 0; i < steps; i++) run();
-    const after = { ...device.stats };
     const [entry] = step.cacheInfo().entries;
     expect(entry?.program.dispatches).toBeLessThanOrEqual(24);
     expect(entry?.program.prologue).toBe(0);
