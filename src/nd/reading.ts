@@ -13,6 +13,7 @@ import { ShapeError } from '../core/errors.ts';
 import { formatNDArray } from '../core/print.ts';
 import { shapeText, sizeOf } from '../core/shape.ts';
 import type { Device, ReadRequest } from '../device/device.ts';
+import { rest } from '../device/rest.ts';
 import { slots } from '../ops/invoke.ts';
 
 /** Numbers (or booleans) in arrays in arrays. */
@@ -51,6 +52,8 @@ export function bytesNow(x: NDArray, op: string): ArrayBuffer | null {
 export async function readBytes(x: NDArray, op: string): Promise<ArrayBuffer> {
   const request = requestOf(x, op);
   const [buffer] = await request.device.read([request]);
+  const pause = rest();
+  if (pause !== undefined) await pause;
   return buffer as ArrayBuffer;
 }
 

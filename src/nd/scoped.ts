@@ -4,6 +4,7 @@ import { leaveScope, openScope } from '../array/scope.ts';
 import { type Context, checkContext, swapContext } from '../core/context.ts';
 import { checkCallback, openScoped, refusePromise, runScoped, type SyncCallback } from '../core/sync.ts';
 import { forEachOpenDevice } from '../device/registry.ts';
+import { rest } from '../device/rest.ts';
 
 const label = (): string => 'nd.scope';
 
@@ -57,4 +58,5 @@ export async function waitall(): Promise<void> {
   const waiting: Promise<void>[] = [];
   forEachOpenDevice((device) => waiting.push(device.synchronize()));
   await Promise.all(waiting);
+  await rest();
 }

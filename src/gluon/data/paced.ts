@@ -1,6 +1,7 @@
 // What `for await` over a DataLoader has beyond `for`: batches made ahead, a page that stays alive, a GPU that is not left far behind, an end at once where it is aborted.
 // Loaded when the first such loop begins.
-import { breathe, Flight, Pace } from './breathe.ts';
+import { breathe } from '../../core/breathe.ts';
+import { Flight, Pace } from './pace.ts';
 import type { Epoch, Making, Prepared } from './prepare.ts';
 
 /** One epoch. @param ahead batches that are made before they are asked for */
