@@ -7,7 +7,7 @@ import { CpuDevice } from '../cpuDevice.ts';
 import type { ProductJob } from '../product/layout.ts';
 import { empty, get, put, randomStream, SIMD_FORMS } from '../testReference.ts';
 import { cut } from './pool.ts';
-import { FAULTS, faulty } from './testFaults.ts';
+import { FAULTS, faulty, untilLost } from './testFaults.ts';
 
 const random = randomStream(9);
 const numbers = (n: number): number[] => Array.from({ length: n }, () => Math.fround(random() - 0.5));
@@ -142,8 +142,9 @@ describe('faults', () => {
     const x = put(cpu, 'float32', [1000], values);
     expect(await cpu.setNumThreads(2, faulty(text))).toBe(2);
     const want = products(device());
-    // the worker may be late for the first product: then it takes its tile from a later one
-    for (let round = 0; round < 50 && cpu.numThreads === 2; round++) expect(products(cpu)).toBe(want);
+    untilLost(cpu, () => {
+      expect(products(cpu)).toBe(want);
+    });
     expect(cpu.numThreads).toBe(1);
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(products(cpu)).toBe(want);
