@@ -4,8 +4,9 @@ import type { Context } from '../core/context.ts';
 import type { DType } from '../core/dtype.ts';
 import { ArgumentError } from '../core/errors.ts';
 import type { Shape } from '../core/shape.ts';
-import { describe, sizeOf } from '../core/shape.ts';
+import { describe, shapeText, sizeOf } from '../core/shape.ts';
 import type { Device } from '../device/device.ts';
+import { hint } from '../device/rest.ts';
 import type { Operand } from '../ir/kernel.ts';
 import type { Storage } from '../ir/storage.ts';
 import type { NDArrayMethods } from '../nd/methods.ts';
@@ -63,6 +64,13 @@ class Body implements Operand {
 
 // the net below users' own `dispose()`: a dropped handle gives its storage back when the collector notices
 const dropped = new FinalizationRegistry<Body>((body) => body.release());
+
+/**
+ * Arrays that the net is still to be put below: at the end of the turn, for most are disposed before, and a collector of young objects spares what is registered.
+ * More than so many do not wait.
+ */
+const young: NDArray[] = [];
+const MOST_YOUNG = 256;
 
 /** @internal Wraps storage (whose `refs` it raises) as an array of the current scope. */
 export let makeArray: (
@@ -193,10 +201,19 @@ export class NDArray {
       enter(array, body, currentScope());
       return array;
     };
+    const secure = (): void => {
+      for (const array of young) if (array.#body !== null) dropped.register(array, array.#body);
+      young.length = 0;
+    };
+    const endTurn = (): void => {
+      secure();
+      hint();
+    };
     const enter = (array: NDArray, body: Body, scope: Scope | null): void => {
       if (scope === null) {
         body.setUser(true);
-        dropped.register(array, body);
+        if (young.push(array) === 1) void Promise.resolve().then(endTurn);
+        else if (young.length === MOST_YOUNG) secure();
       } else {
         scope.made.push(array);
         if (!scope.library) body.setUser(true);
@@ -284,7 +301,7 @@ function notAnArray(value: unknown, op: string): ArgumentError {
 }
 
 function freedError(array: NDArray, op: string, freedBy: (() => string) | undefined): ArgumentError {
-  const text = `an array of shape (${array.shape.join(', ')}) on ${array.context}`;
+  const text = `an array of shape ${shapeText(array.shape)} on ${array.context}`;
   return new ArgumentError(
     freedBy === undefined
       ? `expected an array in use, received ${text} that was disposed. Dispose it after its last use, or use a copy() made before.`

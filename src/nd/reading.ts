@@ -162,7 +162,7 @@ export function print(x: NDArray): Promise<void> {
     const now = readNow(x, 'print');
     if (now !== undefined) {
       show(now);
-      return Promise.resolve();
+      return rest() ?? Promise.resolve();
     }
     const before = lastPrint.get(device);
     const values = read(x, 'print');

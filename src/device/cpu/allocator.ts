@@ -7,6 +7,8 @@ import type { Heap } from './heap.ts';
 const SMALL_LIMIT = 32768;
 /** Bytes taken from the large blocks at a time to be cut into small ones. */
 const SLAB = 262144;
+/** The first such slab, at the beginning of the memory: a small array that stays would else cut the memory in two where large ones come and go. */
+const FIRST_SLAB = 2 ** 22;
 /** Large blocks are multiples of this, so that nearly equal shapes reuse each other's blocks. */
 const LARGE_STEP = 1024;
 
@@ -55,8 +57,9 @@ export class Allocator {
   readonly #byStart = new Map<number, FreeBlock>();
   readonly #byEnd = new Map<number, FreeBlock>();
   readonly #first: number;
-  #slabAt = 0;
-  #slabEnd = 0;
+  /** The slab that is being cut: from here on it was never in use. */
+  #slabAt: number;
+  #slabEnd: number;
   /** Everything from here on is free and was never part of a block in use, or has come back from one. */
   #top: number;
   /** The highest `#top` has been: bytes beyond it were never touched. */
@@ -67,8 +70,10 @@ export class Allocator {
   constructor(heap: Heap, start: number) {
     this.#heap = heap;
     this.#first = large(start);
-    this.#top = this.#first;
-    this.#touched = this.#first;
+    this.#slabAt = this.#first;
+    this.#slabEnd = this.#first + FIRST_SLAB;
+    this.#top = this.#slabEnd;
+    this.#touched = this.#top;
   }
 
   /** Bytes in blocks in use. */
@@ -78,7 +83,7 @@ export class Allocator {
 
   /** Bytes that were in use once and wait for the next request. */
   get pooled(): number {
-    return this.#touched - this.#first - this.#reserved;
+    return this.#touched - this.#first - this.#reserved - (this.#slabEnd - this.#slabAt);
   }
 
   /** The offset of `bytes` bytes, or −1 where the memory cannot hold them. */

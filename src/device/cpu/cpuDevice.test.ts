@@ -214,6 +214,14 @@ describe('allocator', () => {
     expect(allocator.alloc(800_000)).toBe(first);
   });
 
+  test('small arrays that stay do not cut the memory in two', () => {
+    const allocator = new Allocator(new Heap(), 0);
+    const large = allocator.alloc(10_000_000);
+    for (let i = 0; i < 3000; i++) allocator.alloc(1000);
+    allocator.free(large, 10_000_000);
+    expect(allocator.alloc(12_000_000)).toBe(large);
+  });
+
   test('the same request comes back to the same place, in constant time', () => {
     const allocator = new Allocator(new Heap(), 0);
     for (const bytes of [16, 5000, 1_000_000]) {
@@ -236,6 +244,29 @@ describe('allocator', () => {
     expect(allocator.alloc(20_000)).toBeGreaterThanOrEqual(0);
     expect(allocator.alloc(64)).toBeGreaterThanOrEqual(0);
   });
+});
+
+test('results and working memory that stay do not cut the memory in two', () => {
+  const cpu = new CpuDevice();
+  const large = empty(cpu, 'float32', [2 ** 24]);
+  const [a, b, c] = [
+    [200, 200],
+    [200, 200],
+    [200, 200],
+  ].map((shape) => empty(cpu, 'float32', shape));
+  cpu.run(
+    productKernel('c', 'matmul'),
+    [a as Operand, b as Operand],
+    [c as Operand],
+    [1, 200, 200, 200, 0, 0],
+    [],
+  );
+  const small = Array.from({ length: 300 }, () => empty(cpu, 'float32', [10]));
+  release(cpu, large, a as Operand, b as Operand, c as Operand);
+  const larger = empty(cpu, 'float32', [2 ** 24 + 2 ** 20]);
+  const { bytesInUse, pooledBytes } = cpu.memory();
+  expect(bytesInUse + pooledBytes).toBeLessThan(1.1 * 4 * 2 ** 24);
+  release(cpu, larger, ...small);
 });
 
 test('tables of convolutions of changing shapes leave no holes among arrays', () => {

@@ -9,6 +9,7 @@
 //   threads/                     workers that share the memory and take tiles of large work
 //   product/                     matrix products and convolutions: packing, blocking, the micro-kernel, the store
 //   custom/                      everything else, a file a family
+import { collectSoon } from '../../core/breathe.ts';
 import type { DeviceLoss } from '../../core/context.ts';
 import type { DType } from '../../core/dtype.ts';
 import { DTYPES } from '../../core/dtype.ts';
@@ -145,12 +146,15 @@ export class CpuDevice implements Device {
     if (!Number.isInteger(bytes) || bytes < 0)
       throw new ArgumentError(`expected a number of bytes ≥ 0, received ${bytes}.`, { op });
     const offset = bytes > heap.maxBytes ? -1 : allocator.alloc(bytes);
-    if (offset < 0)
+    if (offset < 0) {
+      // a program that goes on in a later turn has what this one leaves behind
+      void collectSoon();
       throw new OutOfMemoryError(
         `expected ${bytes} bytes of CPU memory, received none: ${this.#bytesInUse} bytes in ${this.#arrays} arrays are in use, and the memory ` +
           `can have ${heap.maxBytes}. Dispose of arrays, or work in smaller batches.`,
         { op },
       );
+    }
     this.#bytesInUse += bytes;
     if (this.#bytesInUse > this.#peakBytes) this.#peakBytes = this.#bytesInUse;
     this.#arrays++;

@@ -59,7 +59,8 @@ export class Plans {
   readonly #allocator: Allocator;
   readonly #temporaries: Temporaries;
   readonly #plans = new Map<string, Plan>();
-  readonly #chunks: number[] = [];
+  /** The first is taken at the beginning, for above arrays it would cut the memory in two. */
+  readonly #chunks: number[];
   /** Chunks in use, and where the next table lies in the last of them. */
   #used = 0;
   #next = CHUNK;
@@ -73,6 +74,7 @@ export class Plans {
     this.#heap = heap;
     this.#allocator = allocator;
     this.#temporaries = temporaries;
+    this.#chunks = [allocator.take(CHUNK, 'cpu')];
   }
 
   /** The tables that `ref` asks for, which are made where there are none yet. */
