@@ -56,12 +56,10 @@ export function repeat(
   const whole = bodyOf(x, 'repeat').shape;
   const from = values['axis'] === undefined ? [sizeOf(whole)] : whole;
   const at = values['axis'] === undefined ? 0 : axisArg('repeat', values, x);
-  const own = stridesOf(from);
-  const shape = [...from.slice(0, at + 1), times, ...from.slice(at + 1)];
-  const strides = [...own.slice(0, at + 1), 0, ...own.slice(at + 1)];
+  const inner = sizeOf(from.slice(at + 1));
   return composed(() =>
     viewAs(
-      stridedSlice(x, shape, 0, strides),
+      stridedSlice(x, [sizeOf(from.slice(0, at + 1)), times, inner], 0, [inner, 0, 1]),
       from.map((d, i) => (i === at ? d * times : d)),
     ),
   );

@@ -153,7 +153,7 @@ export function resolveRange(
   const by = step ?? 1;
   if (by === 0 || !Number.isInteger(by) || !Number.isInteger(begin ?? 0) || !Number.isInteger(end ?? 0))
     throw new ShapeError(
-      `expected integers in a range and a step that is not 0, received ${[begin, end, by].map(describe).join(':')}. Write begin:end:step; the step −1 goes backwards.`,
+      `expected integers in a range and a step that is not 0, received ${[begin, end, by].map((n) => (n === undefined ? '' : describe(n))).join(':')}. Write begin:end:step; the step −1 goes backwards.`,
       { op },
     );
   const [low, high] = by > 0 ? [0, extent] : [-1, extent - 1];

@@ -312,6 +312,9 @@ eachDevice((ctx) => {
       await expectArray(x.repeat(2), [8], [0, 0, 1, 1, 2, 2, 3, 3]);
       await expectArray(x.repeat(2, 0), [4, 2], [0, 1, 0, 1, 2, 3, 2, 3]);
       await expectArray(x.repeat(3, { axis: -1 }), [2, 6], [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]);
+      const eight = x.reshape([1, 1, 2, 1, 2, 1, 1, 1]);
+      await expectArray(eight.repeat(2, 2), [1, 1, 4, 1, 2, 1, 1, 1], [0, 1, 0, 1, 2, 3, 2, 3]);
+      await expectArray(eight.repeat(2, 4), [1, 1, 2, 1, 4, 1, 1, 1], [0, 0, 1, 1, 2, 2, 3, 3]);
       await expectArray(nd.repeat(x, { repeats: 0, axis: 1 }), [2, 0], []);
     });
 

@@ -1,11 +1,13 @@
 // Layers against sums written out from GLUON's formulas, their printed forms, and what they say to bad input.
 import { describe, expect, test } from 'vitest';
 import type { NDArray } from '../../array/ndarray.ts';
+import { record } from '../../autograd/index.ts';
 import { setTraining } from '../../autograd/mode.ts';
 import { ArgumentError, DTypeError, type GluonError, ShapeError } from '../../core/errors.ts';
 import * as nd from '../../nd/index.ts';
 import * as init from '../init.ts';
 import type { Parameter } from '../parameter.ts';
+import { Trainer } from '../trainer.ts';
 import * as nn from './index.ts';
 
 /** Numbers without a pattern, the same at every run. */
@@ -286,6 +288,29 @@ describe('norms', () => {
       'float32',
     ]);
   });
+
+  test.each([false, true])(
+    'a net in half precision trains through BatchNorm, hybridized: %s',
+    async (active) => {
+      const net = new nn.HybridSequential().add(new nn.Dense(3), new nn.BatchNorm(), new nn.Dense(2));
+      net.initialize();
+      net.cast('float16');
+      net.hybridize(active);
+      const x = numbers([8, 4]).astype('float16');
+      const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: 0.1 });
+      const losses = [];
+      for (let step = 0; step < 6; step++) {
+        const loss = record(() => net(x).sub(1).square().mean());
+        loss.backward();
+        trainer.step(1);
+        losses.push(await loss.asscalar());
+      }
+      expect(net(x).dtype).toBe('float16');
+      expect(losses[5]).toBeLessThan((losses[0] as number) * 0.8);
+      expect(net[1].runningVar.dtype).toBe('float32');
+      expect((await net[1].runningMean.data().data()).some((v) => v !== 0)).toBe(true);
+    },
+  );
 });
 
 describe('activations', () => {

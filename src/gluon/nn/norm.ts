@@ -6,7 +6,7 @@ import { ShapeError } from '../../core/errors.ts';
 import { normalizeAxis, shapeText } from '../../core/shape.ts';
 import { booleanArg, integerArg, numberArg, readArgs } from '../../ops/args.ts';
 import { batchNorm, batchNormTraining, followStatistics } from '../../ops/batchNorm.ts';
-import { swapaxes } from '../../ops/moves.ts';
+import { astype, swapaxes } from '../../ops/moves.ts';
 import { groupNorm, instanceNorm, layerNorm } from '../../ops/normalize.ts';
 import { repeat } from '../../ops/repeats.ts';
 import type { BlockOptions } from '../block.ts';
@@ -173,6 +173,8 @@ export class BatchNorm extends AxisNorm {
     this.extentOf(x);
     const { context } = x;
     const gamma = this.gamma.data(context);
+    if (x.dtype === 'float16' && gamma.dtype === 'float32')
+      return astype(this.forward(astype(x, 'float32')), 'float16');
     const beta = this.beta.data(context);
     const runningMean = this.runningMean.data(context);
     const runningVar = this.runningVar.data(context);
