@@ -9,6 +9,7 @@ import {
   sameShape,
   shapeText,
   sizeOf,
+  sizeWithin,
   stridesOf,
   toShape,
 } from './shape.ts';
@@ -31,6 +32,8 @@ describe('extents', () => {
     expect(sizeOf([])).toBe(1);
     expect(sizeOf([2, 3, 4])).toBe(24);
     expect(sizeOf([2, 0, 4])).toBe(0);
+    expect([0, 1, 2, 3, 4].map((begin) => sizeWithin([2, 3, 4], begin))).toEqual([24, 12, 4, 1, 1]);
+    expect([0, 1, 2, 3].map((end) => sizeWithin([2, 3, 4], 1, end))).toEqual([1, 1, 3, 12]);
     expect(stridesOf([2, 3, 4])).toEqual([12, 4, 1]);
     expect(stridesOf([])).toEqual([]);
     expect(shapeText([])).toBe('()');

@@ -14,8 +14,13 @@ export function asShape(dims: readonly number[]): Shape {
 
 /** The number of elements. */
 export function sizeOf(shape: readonly number[]): number {
+  return sizeWithin(shape, 0);
+}
+
+/** The number of elements along the axes from `begin` to `end` (not included), to the last by default. */
+export function sizeWithin(shape: readonly number[], begin: number, end: number = shape.length): number {
   let size = 1;
-  for (let i = 0; i < shape.length; i++) size *= shape[i] as number;
+  for (let i = begin; i < end; i++) size *= shape[i] as number;
   return size;
 }
 
@@ -103,9 +108,11 @@ export function normalizeAxes(
   op: string,
   exclude = false,
 ): number[] {
-  const all = Array.from({ length: ndim }, (_, i) => i);
+  const all: number[] = [];
+  for (let i = 0; i < ndim; i++) all.push(i);
   if (axis === undefined || axis === null || (typeof axis !== 'number' && axis.length === 0))
     return exclude ? [] : all;
+  if (typeof axis === 'number' && !exclude) return [normalizeAxis(axis, ndim, op)];
   if (typeof axis !== 'number' && !Array.isArray(axis))
     throw new ShapeError(
       `expected an axis or a list of axes, received ${describe(axis)}. Pass 0 or [0, 1], say.`,

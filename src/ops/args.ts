@@ -83,9 +83,10 @@ export function readArgs(
   const values: Record<string, unknown> = {};
   let count = args.length;
   while (count > 0 && args[count - 1] === undefined) count--;
+  if (count === 0) return values;
   const last = args[count - 1];
-  const options = isOptions(last) ? last : {};
-  if (options === last) {
+  const options = isOptions(last) ? last : undefined;
+  if (options !== undefined) {
     checkOptions(op, last, named.length === 0 ? positional : [...positional, ...named]);
     count--;
   }
@@ -97,6 +98,7 @@ export function readArgs(
     );
   }
   for (let i = 0; i < count; i++) if (args[i] !== undefined) values[positional[i] as string] = args[i];
+  if (options === undefined) return values;
   for (const name of Object.keys(options)) {
     const value = options[name];
     if (value === undefined) continue;

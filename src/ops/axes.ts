@@ -1,9 +1,9 @@
 // An array seen as (outer, length, inner) around the axes that are reduced. Pure arithmetic over shapes.
-import { asShape, type Shape, sizeOf } from '../core/shape.ts';
+import { asShape, type Shape, sizeOf, sizeWithin } from '../core/shape.ts';
 
 /** [outer, length, inner] of one axis. */
 export function rowsOf(shape: readonly number[], axis: number): readonly [number, number, number] {
-  return [sizeOf(shape.slice(0, axis)), shape[axis] as number, sizeOf(shape.slice(axis + 1))];
+  return [sizeWithin(shape, 0, axis), shape[axis] as number, sizeWithin(shape, axis + 1)];
 }
 
 /** How a row kernel reads an input: as an array of that shape, one element for each row, or one for each place along the axis. */
@@ -23,7 +23,7 @@ export function rowDims(shape: readonly number[], axis: number, inputs: readonly
 /** Neighbouring axes as one: [outer, length, inner] for each run of reduced axes, the innermost run first. */
 export function reduceGroups(shape: readonly number[], axes: readonly number[]): [number, number, number][] {
   const groups: [number, number, number][] = [];
-  const left = [...shape];
+  const left = shape.slice();
   let end = shape.length;
   while (end > 0) {
     if (!axes.includes(end - 1)) {
@@ -32,7 +32,7 @@ export function reduceGroups(shape: readonly number[], axes: readonly number[]):
     }
     let begin = end;
     while (begin > 0 && axes.includes(begin - 1)) begin--;
-    groups.push([sizeOf(left.slice(0, begin)), sizeOf(left.slice(begin, end)), sizeOf(left.slice(end))]);
+    groups.push([sizeWithin(left, 0, begin), sizeWithin(left, begin, end), sizeWithin(left, end)]);
     left.fill(1, begin, end);
     end = begin;
   }

@@ -37,10 +37,9 @@ export function spread(
   return [...list];
 }
 
-/** Extents of three axes, `lead` standing for those in front that are not there: what the kernels are told. */
-export function three(values: readonly number[], lead: number): readonly number[] {
-  const missing = 3 - values.length;
-  return missing === 0 ? values : missing === 1 ? [lead, ...values] : [lead, lead, ...values];
+/** Appends the extents of three axes, those of `values` from `begin` on, `lead` standing for those in front that are not there: what the kernels are told. */
+export function putThree(dims: number[], values: readonly number[], lead: number, begin = 0): void {
+  for (let i = values.length - 3; i < values.length; i++) dims.push(i < begin ? lead : (values[i] as number));
 }
 
 /** How a convolution's windows lie, checked and for each spatial axis. */
@@ -86,18 +85,12 @@ function maker(name: string, form: ProductKernel['form'], from: readonly [Role, 
     run(emit, inputs, outputs, { groups, stride, dilate, pad }) {
       const shapeAt = (i: number): readonly number[] => ((i < 0 ? outputs[0] : inputs[i]) as Operand).shape;
       const [x, w, y] = [shapeAt(xAt), shapeAt(wAt), shapeAt(yAt)];
-      emit.run(kernels[inputs.length > 2 ? 1 : 0], inputs, outputs, [
-        x[0] as number,
-        x[1] as number,
-        y[1] as number,
-        groups,
-        ...three(x.slice(2), 1),
-        ...three(y.slice(2), 1),
-        ...three(w.slice(2), 1),
-        ...three(stride, 1),
-        ...three(dilate, 1),
-        ...three(pad, 0),
-      ]);
+      const dims = [x[0] as number, x[1] as number, y[1] as number, groups];
+      for (const shape of [x, y, w]) putThree(dims, shape, 1, 2);
+      putThree(dims, stride, 1);
+      putThree(dims, dilate, 1);
+      putThree(dims, pad, 0);
+      emit.run(kernels[inputs.length > 2 ? 1 : 0], inputs, outputs, dims);
     },
     keeps: keepOther,
     // again among the three

@@ -1,14 +1,14 @@
 // Pooling over one to three spatial axes, channels first. Windows have a kernel of their own; global pooling is a reduction.
 import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import { ShapeError } from '../core/errors.ts';
-import { asShape, type Shape, shapeText, sizeOf } from '../core/shape.ts';
+import { asShape, type Shape, shapeText, sizeWithin } from '../core/shape.ts';
 import { e } from '../ir/expr.ts';
 import type { CustomName, Operand } from '../ir/kernel.ts';
 import { customKernel } from '../ir/kernel.ts';
 import { booleanArg, integerArg, readArgs, wordArg } from './args.ts';
 import { pow } from './binary.ts';
 import { composed } from './composed.ts';
-import { type Extents, spread, three } from './convolution.ts';
+import { type Extents, putThree, spread } from './convolution.ts';
 import { elementwiseOp, requireFloat } from './elementwise.ts';
 import { invoke } from './invoke.ts';
 import type { Op, TensorType } from './op.ts';
@@ -39,15 +39,14 @@ interface Shaped extends Windows {
 
 /** What the kernels of a pooling from (N, C, …) extents `from` to `to` are told. */
 function poolDims(a: Windows, from: readonly number[], to: readonly number[]): number[] {
-  return [
-    sizeOf(from.slice(0, 2)),
-    ...three(from.slice(2), 1),
-    ...three(to.slice(2), 1),
-    ...three(a.kernel, 1),
-    ...three(a.stride, 1),
-    ...three(a.pad, 0),
-    a.countIncludePad ? 1 : 0,
-  ];
+  const dims = [sizeWithin(from, 0, 2)];
+  putThree(dims, from, 1, 2);
+  putThree(dims, to, 1, 2);
+  putThree(dims, a.kernel, 1);
+  putThree(dims, a.stride, 1);
+  putThree(dims, a.pad, 0);
+  dims.push(a.countIncludePad ? 1 : 0);
+  return dims;
 }
 
 /** The record that folds windows by a kernel. */
@@ -63,7 +62,9 @@ function poolOp(
     infer([x], { kernel, stride, pad, full }) {
       const { shape, dtype } = x as TensorType;
       requireFloat('pooling', x as TensorType);
-      const out = shape.slice(2).map((d, i) => {
+      const out = shape.map((d, axis) => {
+        if (axis < 2) return d;
+        const i = axis - 2;
         const [k, p] = [kernel[i] as number, pad[i] as number];
         if (d + 2 * p < k)
           throw new ShapeError(
@@ -73,7 +74,7 @@ function poolOp(
         const steps = (d + 2 * p - k) / (stride[i] as number);
         return (full ? Math.ceil(steps) : Math.floor(steps)) + 1;
       });
-      return [{ shape: asShape([...shape.slice(0, 2), ...out]), dtype }];
+      return [{ shape: asShape(out), dtype }];
     },
     run: (emit, x, y, attrs) =>
       emit.run(fold, x, y, poolDims(attrs, (x[0] as Operand).shape, (y[0] as Operand).shape)),

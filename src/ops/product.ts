@@ -1,7 +1,15 @@
 // Matrix products in all their forms: dot, batchDot, matmul, fully connected layers. All run the one tiled product.
 import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import { DTypeError, ShapeError } from '../core/errors.ts';
-import { asShape, broadcastShapes, type Shape, sameShape, shapeText, sizeOf } from '../core/shape.ts';
+import {
+  asShape,
+  broadcastShapes,
+  type Shape,
+  sameShape,
+  shapeText,
+  sizeOf,
+  sizeWithin,
+} from '../core/shape.ts';
 import type { Operand, ProductKernel } from '../ir/kernel.ts';
 import { productKernel } from '../ir/kernel.ts';
 import { booleanArg, readArgs } from './args.ts';
@@ -104,7 +112,8 @@ const matmulOp = defineOp<MatmulAttrs>({
     const batch = sizeOf(batchShape);
     // one matrix, or as many as the result has
     const spread = (x: Operand): readonly [x: Operand, stride: number] => {
-      const [count, stride] = [sizeOf(batchOf(x.shape)), sizeOf(x.shape.slice(-2))];
+      const axes = x.shape.length - 2;
+      const [count, stride] = [sizeWithin(x.shape, 0, axes), sizeWithin(x.shape, axes)];
       if (count === 1) return [x, 0];
       if (count === batch) return [x, stride];
       const full = emit.temporary([...batchShape, ...x.shape.slice(-2)], x.dtype);
@@ -296,7 +305,7 @@ export function fullyConnected(
   const flatten = booleanArg(op, values, 'flatten', true);
   const used = booleanArg(op, values, 'noBias', false) ? null : bias;
   const [{ shape }, w] = [bodyOf(x, op), bodyOf(weight, op).shape];
-  const width = flatten ? sizeOf(shape.slice(1)) : shape[shape.length - 1];
+  const width = flatten ? sizeWithin(shape, 1) : shape[shape.length - 1];
   if (shape.length < (flatten ? 2 : 1) || w.length !== 2 || width !== w[1])
     throw new ShapeError(
       `expected input of shape (${flatten ? 'N' : '*'}, ${w[1]}) for weight ${shapeText(w)}, received ${shapeText(shape)}. ` +

@@ -93,14 +93,15 @@ function reduction(
     run(emit, [input], [y], { axes }) {
       let x = input as Operand;
       const groups = reduceGroups(x.shape, axes);
-      const count = groups.reduce((n, g) => n * g[1], 1);
-      groups.forEach(([outer, length, inner], i) => {
+      let count = 1;
+      for (const group of groups) count *= group[1];
+      for (const [i, [outer, length, inner]] of groups.entries()) {
         const last = i === groups.length - 1;
         const to = last ? (y as Operand) : emit.temporary([outer, inner], x.dtype);
         const kernel = kernels[(i === 0 ? 2 : 0) + (last ? 1 : 0)] as RowKernel;
         emit.run(kernel, [x], [to], [outer, length, inner, length * inner, inner, 1], [count]);
         x = to;
-      });
+      }
     },
     keeps: { inputs: reads.filter((i) => i === 0), outputs: reads.includes(1) ? [0] : [] },
     // a place jumps and is flat in between

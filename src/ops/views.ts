@@ -9,6 +9,7 @@ import {
   type Shape,
   shapeText,
   sizeOf,
+  sizeWithin,
 } from '../core/shape.ts';
 import { integerArg, readArgs, shapeArgs } from './args.ts';
 import { invoke } from './invoke.ts';
@@ -108,7 +109,7 @@ export function squeeze(
 /** Folds all axes but the first into one, `(d0, d1·d2·…)`; shares memory. */
 export function flatten(x: NDArray): NDArray {
   const { shape } = bodyOf(x, 'flatten');
-  return viewAs(x, [shape.length === 0 ? 1 : shape[0], sizeOf(shape.slice(1))]);
+  return viewAs(x, [shape.length === 0 ? 1 : shape[0], sizeWithin(shape, 1)]);
 }
 
 /** The same values, cut off from recorded gradients; shares memory. */

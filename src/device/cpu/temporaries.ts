@@ -26,7 +26,7 @@ export class Temporaries {
 
   /** Gives everything back. */
   release(): void {
-    for (const { at, bytes } of this.#held) this.#allocator.free(at, bytes);
-    this.#held.length = 0;
+    for (let held = this.#held.pop(); held !== undefined; held = this.#held.pop())
+      this.#allocator.free(held.at, held.bytes);
   }
 }

@@ -18,6 +18,7 @@ import {
   putFunction,
   shaderFor,
 } from './customShader.ts';
+import { DTYPE_CODE } from './dtypes.ts';
 import type { DispatchSink, GpuShader } from './lowering.ts';
 import { convertBits, lanesOf, movedAs } from './wgslTypes.ts';
 
@@ -77,10 +78,23 @@ export function copyRun(
   dispatchGather(sink, runShader(sink, from, to), [x, y], to, outBegin, count);
 }
 
+/** Shaders of gathers by what tells them apart, as a number: a text would cost as much as all else of a small call. */
+const gathers = new Map<number, GpuShader>();
+
 function gatherCopyShader(sink: DispatchSink, from: DType, to: DType, ndim: number): GpuShader {
-  return gatherShader(sink, `copy ${ndim} ${from}`, to, [{ name: 'x', access: 'read', dtype: from }], () =>
-    [convertFunction(from, to), placeFunction('place', ndim, 2, 2 + ndim), copyBody].join(''),
-  );
+  const key = ((DTYPE_CODE[from] * 8 + DTYPE_CODE[to]) * 16 + ndim) * 2 + (sink.traits.software ? 1 : 0);
+  let shader = gathers.get(key);
+  if (shader === undefined) {
+    shader = gatherShader(
+      sink,
+      `copy ${ndim} ${from}`,
+      to,
+      [{ name: 'x', access: 'read', dtype: from }],
+      () => [convertFunction(from, to), placeFunction('place', ndim, 2, 2 + ndim), copyBody].join(''),
+    );
+    gathers.set(key, shader);
+  }
+  return shader;
 }
 
 function scatterCopyShader(from: DType, to: DType, ndim: number): GpuShader {

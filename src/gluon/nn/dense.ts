@@ -2,7 +2,7 @@
 import { bodyOf, type NDArray } from '../../array/ndarray.ts';
 import type { DType } from '../../core/dtype.ts';
 import { ShapeError } from '../../core/errors.ts';
-import { shapeText, sizeOf } from '../../core/shape.ts';
+import { shapeText, sizeWithin } from '../../core/shape.ts';
 import { booleanArg, integerArg, readArgs } from '../../ops/args.ts';
 import { connect } from '../../ops/product.ts';
 import { stateOf } from '../state.ts';
@@ -64,13 +64,13 @@ export class Dense extends Affine {
   #width(x: NDArray): number {
     const { shape } = bodyOf(x, 'Dense');
     if (shape.length < (this.#flatten ? 2 : 1)) throw this.#wrongInput(x, this.weight.shape[1]);
-    return this.#flatten ? sizeOf(shape.slice(1)) : (shape[shape.length - 1] as number);
+    return this.#flatten ? sizeWithin(shape, 1) : (shape[shape.length - 1] as number);
   }
 
   #wrongInput(x: NDArray, inUnits: number): ShapeError {
     const last = this.#flatten ? 'N' : '*';
     const wanted = `(${last}, ${inUnits === 0 ? '…' : inUnits})`;
-    const folded = x.ndim > 1 && sizeOf(x.shape.slice(1)) === inUnits;
+    const folded = x.ndim > 1 && sizeWithin(x.shape, 1) === inUnits;
     const advice =
       !this.#flatten && folded
         ? 'Pass flatten: true, or reshape first.'

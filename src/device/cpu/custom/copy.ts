@@ -36,16 +36,18 @@ export function copyStrided(
   fromStrides: readonly number[],
   toStrides: readonly number[],
 ): void {
-  let axes: Axis[] = [];
+  // in the output's order, so that writes go forward
+  const axes: Axis[] = [];
   for (let i = 0; i < shape.length; i++) {
     const extent = shape[i] as number;
     if (extent === 0) return;
-    if (extent > 1) axes.push({ extent, from: fromStrides[i] as number, to: toStrides[i] as number });
+    if (extent === 1) continue;
+    const step = toStrides[i] as number;
+    let at = axes.length;
+    for (; at > 0 && (axes[at - 1] as Axis).to < step; at--) axes[at] = axes[at - 1] as Axis;
+    axes[at] = { extent, from: fromStrides[i] as number, to: step };
   }
-  // the output's order, so that writes go forward
-  axes.sort((p, q) => q.to - p.to);
-  axes = merge(axes);
-  copyAxes(heap, fromType, toType, axes, from, to);
+  copyAxes(heap, fromType, toType, merge(axes), from, to);
 }
 
 function merge(axes: readonly Axis[]): Axis[] {

@@ -1,4 +1,4 @@
-// What is known of a product before its operands' places: found once for a program's step, and at each call of a single kernel.
+// What is known of a product before its operands' places: found once for a program's step, and kept for single kernels of the same numbers.
 import type { ComputeType } from '../../../core/dtype.ts';
 import { sizeOf } from '../../../core/shape.ts';
 import type { ProductKernel } from '../../../ir/kernel.ts';
@@ -106,6 +106,7 @@ export class ProductCall {
   readonly kernel: ProductKernel;
   readonly compiled: CompiledEpilogue;
   readonly type: ComputeType;
+  readonly dims: readonly number[];
   readonly matmulCall: MatmulCall | null;
   readonly convCall: ConvCall | null;
   /** The output as matrices: how many, rows (channels), columns. */
@@ -126,6 +127,7 @@ export class ProductCall {
     this.kernel = kernel;
     this.compiled = compiled;
     this.type = type;
+    this.dims = dims;
     this.finish = { bias: 0, kind: kernel.bias, relu: compiled.relu };
     const g = layout === null ? geometryOf(dims) : null;
     this.matmulCall = layout === null ? null : new MatmulCall(kernel, layout, type === 'f32');

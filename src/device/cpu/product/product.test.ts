@@ -177,6 +177,31 @@ eachForm('matmul', () => {
       checkMatmul('float32', [5, 12, 13, 14], { repeatA: true, transposeA });
     }
   });
+  test('calls of one kernel that are kept: numbers of one hash, and more sizes than are kept', () => {
+    const kernel = productKernel('matmul', 'matmul', { bias: 'n' });
+    const check = (M: number, N: number, K: number, dtype: DType = 'float32'): void => {
+      const values = [M * K, K * N, N].map((n) => numbers(dtype, n));
+      const [a, b, c] = values as [number[], number[], number[]];
+      const operands = values.map((list) => put(device, dtype, [list.length], list));
+      const out = empty(device, dtype, [M, N]);
+      device.run(kernel, operands, [out], [1, M, N, K, 0, 0], []);
+      const want = Array.from({ length: M * N }, (_, i) => {
+        const [m, n] = [Math.floor(i / N), i % N];
+        return a.slice(m * K, (m + 1) * K).reduce((sum, x, k) => sum + x * (b[k * N + n] ?? 0), c[n] ?? 0);
+      });
+      compare(get(device, out), want, 1e-4, `(${M}, ${K}) · (${K}, ${N}) ${dtype}`);
+      release(device, ...operands, out);
+    };
+    // 31 M + N and 31 N + K are the same
+    for (let round = 0; round < 3; round++) {
+      check(2, 40, 5);
+      check(3, 9, 5);
+      check(3, 8, 36);
+      check(3, 8, 36, 'float64');
+    }
+    for (let n = 1; n <= 300; n++) check(1, n, 2);
+    for (let n = 1; n <= 300; n++) check(1, n, 2);
+  });
   test('NaN and ∞ reach the result, in large and small products', () => {
     for (const n of [3, 40]) {
       const values = numbers('float32', n * n);

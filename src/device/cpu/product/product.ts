@@ -1,7 +1,7 @@
 // Product kernels: operands brought to numbers that the engine reads, the form's tables, the store. Float32 goes to the compiled kernels, all else to loops in JavaScript.
 import type { ComputeType, DType } from '../../../core/dtype.ts';
 import { bytesOf, computeTypeOf } from '../../../core/dtype.ts';
-import { sizeOf } from '../../../core/shape.ts';
+import { sameShape, sizeOf } from '../../../core/shape.ts';
 import type { Operand, ProductKernel } from '../../../ir/kernel.ts';
 import { moveBetween } from '../convert.ts';
 import { copyStrided } from '../custom/copy.ts';
@@ -18,13 +18,21 @@ import { PlainProduct } from './plain.ts';
 import { CompiledEpilogue, ProductStore } from './store.ts';
 import type { TiledProduct } from './tiled.ts';
 
+/** Calls that are kept for each kernel; they are dropped together. */
+const MOST_CALLS = 256;
+
+/** A kernel's epilogue, and its calls by a hash of their `dims`. */
+class Compiled extends CompiledEpilogue {
+  readonly calls = new Map<number, ProductCall>();
+}
+
 export class ProductRunner {
   readonly #heap: Heap;
   readonly #scratch: Scratch;
   readonly #temporaries: Temporaries;
   readonly #tiled: TiledProduct;
   readonly #elementwise: ElementwiseRunner;
-  readonly #compiled = new WeakMap<ProductKernel, CompiledEpilogue>();
+  readonly #compiled = new WeakMap<ProductKernel, Compiled>();
 
   /** `tiled`: the compiled kernels. */
   constructor(
@@ -65,10 +73,19 @@ export class ProductRunner {
   #callOf(kernel: ProductKernel, outputs: readonly Operand[], dims: readonly number[]): ProductCall {
     let compiled = this.#compiled.get(kernel);
     if (compiled === undefined) {
-      compiled = new CompiledEpilogue(kernel);
+      compiled = new Compiled(kernel);
       this.#compiled.set(kernel, compiled);
     }
-    return new ProductCall(kernel, compiled, computeTypeOf((outputs[0] as Operand).dtype), dims);
+    const { calls } = compiled;
+    const type = computeTypeOf((outputs[0] as Operand).dtype);
+    let hash = 0;
+    for (let i = 0; i < dims.length; i++) hash = (Math.imul(hash, 31) + (dims[i] as number)) | 0;
+    const known = calls.get(hash);
+    if (known !== undefined && known.type === type && sameShape(known.dims, dims)) return known;
+    if (calls.size >= MOST_CALLS) calls.clear();
+    const call = new ProductCall(kernel, compiled, type, dims);
+    calls.set(hash, call);
+    return call;
   }
 
   #runCall(
