@@ -55,7 +55,7 @@ const OF_JOB: Readonly<Record<string, readonly string[]>> = {
   poolTile: ['pooling of large pictures'],
   poolSpreadTile: ['average pooling', 'sum pooling, rounded up'],
   poolMaxGradTile: ['max pooling', 'max pooling 3×3'],
-  runTile: ['softmax', 'elementwise chain'],
+  runTile: ['softmax', 'elementwise chain', 'adam'],
 };
 
 test.each(JOBS.map((name, i) => [name, i] as const))('%s', { timeout: 60_000 }, async (name, job) => {

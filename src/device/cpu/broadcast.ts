@@ -1,5 +1,5 @@
 // Where broadcast and strided inputs lie for the elements of an output: axes merged as far as they can be, strides, and the odometer over them.
-import { sizeOf } from '../../core/shape.ts';
+import { sameShape, sizeOf } from '../../core/shape.ts';
 import type { Operand } from '../../ir/kernel.ts';
 
 interface BroadcastPlan {
@@ -87,6 +87,26 @@ export function walkOf(
   const shapes = sources.map((s) => (inputs[s.index] as Operand).shape);
   if (shapes.every((s) => sizeOf(s) === size || sizeOf(s) === 1)) return null;
   return { ...planBroadcast(shape, shapes), offsets: sources.map(() => 0) };
+}
+
+/** Walks of broadcast shapes: the last is remembered, for the next call mostly asks for the same. */
+export class Walks {
+  #shapes: readonly (readonly number[])[] = [];
+  #walk: Walk | null = null;
+
+  /** As `walkOf`, of operands that lie in order. */
+  of(
+    sources: readonly { readonly index: number }[],
+    inputs: readonly Operand[],
+    outputs: readonly Operand[],
+  ): Walk | null {
+    const operands = [outputs[0] as Operand, ...inputs];
+    if (!operands.every(({ shape }, k) => sameShape(shape, this.#shapes[k] ?? []))) {
+      this.#walk = walkOf(sources, inputs, outputs, []);
+      this.#shapes = operands.map(({ shape }) => shape);
+    }
+    return this.#walk;
+  }
 }
 
 /** Whether a source goes across its memory along the last axis. */

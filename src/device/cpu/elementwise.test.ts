@@ -271,6 +271,36 @@ test('random expressions over random shapes, dtypes and broadcasts', () => {
   }
 });
 
+test('one kernel over shapes that change from call to call', () => {
+  const random = randomStream(5);
+  const shapes = [
+    [[4, 3], [4, 3], [3]],
+    [[4, 3], [4, 1], [3]],
+    [[3, 4], [3, 4], [4]],
+    [[4, 3], [4, 3], [3]],
+    [[4, 3], [3], [4, 3]],
+    [[12], [12], [1]],
+    [
+      [2, 2, 3],
+      [2, 1, 3],
+      [2, 3],
+    ],
+    [
+      [4, 3],
+      [4, 3],
+      [4, 1],
+    ],
+  ] as const;
+  for (const [to, ...from] of shapes) {
+    const inputs = from.map((shape) =>
+      put(device, 'float32', shape, valuesFor('float32', sizeOf(shape), random)),
+    );
+    const out = empty(device, 'float32', to);
+    check(e.sub(e.input(0), e.input(1)), inputs, out);
+    release(device, ...inputs, out);
+  }
+});
+
 test('long arrays in blocks, with a converted and a repeated operand', () => {
   const random = randomStream(9);
   const n = 5003;

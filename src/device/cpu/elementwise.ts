@@ -8,7 +8,7 @@ import { e } from '../../ir/expr.ts';
 import type { ElementwiseKernel, Operand } from '../../ir/kernel.ts';
 import { computeTypeFor } from '../../ir/kernel.ts';
 import type { Walk } from './broadcast.ts';
-import { gather, isContiguous, isScattered, walkOf } from './broadcast.ts';
+import { gather, isContiguous, isScattered, Walks, walkOf } from './broadcast.ts';
 import type { Move } from './convert.ts';
 import { moveBetween, unitsOf } from './convert.ts';
 import { copyStrided } from './custom/copy.ts';
@@ -25,6 +25,9 @@ import { areApart } from './threads/threads.ts';
 
 /** Inner axes shorter than this are gathered into blocks rather than given loop calls of their own. */
 const SHORT_RUN = 48;
+
+/** In place, work of fewer steps waits for the memory, and threads do not make that faster. */
+const STEPS_IN_PLACE = 4;
 
 /** One input of the call at hand. */
 interface Source {
@@ -47,6 +50,7 @@ export class CompiledElementwise {
   /** For blocks that one call into WebAssembly does: the register of its list, and where things lie. */
   readonly listRegister: number;
   readonly places: RowPlaces;
+  readonly walks = new Walks();
 
   constructor(expr: Expr, others: readonly Expr[] = []) {
     this.program =
@@ -160,7 +164,7 @@ export class ElementwiseRunner {
         inPlace = false;
       }
     }
-    const found = walk === undefined && !asOutputs ? walkOf(sources, inputs, outputs, []) : walk;
+    const found = walk === undefined && !asOutputs ? compiled.walks.of(sources, inputs, outputs) : walk;
     if (found !== null && found !== undefined) {
       this.#runWalk(compiled, type, inputs, outputs, size, found);
       this.#temporaries.release();
@@ -255,8 +259,8 @@ export class ElementwiseRunner {
   }
 
   /**
-   * `rows` rows of `n` elements of the outputs from `start` on by one call into WebAssembly, or by threads; `steps`: where a source's next row lies.
-   * Returns false, with nothing done, where some of the work is JavaScript's.
+   * `rows` rows of `n` elements of the outputs from `start` on by one call into WebAssembly, or by threads; `strides`: of the sources, along `dims`, whose last but one are the
+   * rows'. Returns false, with nothing done, where some of the work is JavaScript's.
    */
   #runList(
     compiled: CompiledElementwise,
@@ -266,7 +270,8 @@ export class ElementwiseRunner {
     start: number,
     rows: number,
     n: number,
-    steps?: readonly number[],
+    every = rows,
+    strides?: Walk['strides'],
   ): boolean {
     const { program, sources, places, listRegister, layout } = compiled;
     const { varying, indexSlot, results } = program;
@@ -280,15 +285,29 @@ export class ElementwiseRunner {
     for (let k = 0; k < sources.length; k++) {
       const { slot, at, stride, move } = sources[k] as Source;
       if (move !== null) return false;
-      places.put(slot, at, stride, steps?.[k] ?? 0);
+      const steps = strides?.[k] ?? [];
+      const next = steps.at(-2) ?? 0;
+      places.put(slot, at, stride, next, rows > every ? (steps.at(-3) ?? 0) - every * next : 0);
     }
     for (let j = 0; j < outputs.length; j++)
       places.put(results[j] as number, (outputs[j] as Operand).storage.offset / 4 + start, 1, n);
     const list = new StepList(this.#heap, this.#threads, this.#scratch, layout, listRegister);
+    list.add(varying, places, true);
     list.part(n, varying.count === 1 && indexSlot < 0 ? n : BLOCK);
     if (indexSlot >= 0) list.countUp(places, indexSlot, start, n);
     if (!list.add(varying, places)) return false;
-    list.run(rows, apart);
+    const outAt = (outputs[0] as Operand).storage.offset / 4 + start;
+    // in place: each element is read by what overwrites it alone
+    const over =
+      !apart &&
+      rows === 1 &&
+      varying.count >= STEPS_IN_PLACE &&
+      this.#threads.pool !== null &&
+      sources.every(
+        ({ index, at, stride }) =>
+          (stride === 1 && at === outAt) || areApart([inputs[index] as Operand], outputs),
+      );
+    list.run(rows, apart || over, every, over ? outAt * 4 : 0);
     return true;
   }
 
@@ -311,9 +330,9 @@ export class ElementwiseRunner {
     }
     const last = dims.length - 1;
     const coords = new Array<number>(last).fill(0);
-    // rows along the last axis but one are done together where they can be
-    const rows = dims[last - 1] ?? 1;
-    const steps = strides.map((of) => of[last - 1] ?? 0);
+    // rows along the two axes before are done together where they can be
+    const every = dims[last - 1] ?? 1;
+    const rows = every * (dims[last - 2] ?? 1);
     let together = last > 0;
     for (let start = 0; start < size; start += together ? rows * inner : inner) {
       for (let k = 0; k < sources.length; k++) {
@@ -321,9 +340,9 @@ export class ElementwiseRunner {
         source.at = starts[k] as number;
         source.stride = (strides[k] as readonly number[])[last] as number;
       }
-      together &&= this.#runList(compiled, type, inputs, outputs, start, rows, inner, steps);
+      together &&= this.#runList(compiled, type, inputs, outputs, start, rows, inner, every, strides);
       if (!together) this.#runStraight(compiled, type, inputs, outputs, start, inner);
-      for (let axis = together ? last - 2 : last - 1; axis >= 0; axis--) {
+      for (let axis = together ? last - 3 : last - 1; axis >= 0; axis--) {
         const next = (coords[axis] as number) + 1;
         const wraps = next === dims[axis];
         coords[axis] = wraps ? 0 : next;

@@ -6,14 +6,35 @@ import type { RowKernel, Stage } from '../../ir/kernel.ts';
 /** Functions that cost more than keeping their values in memory. */
 const COSTLY = /exp|log|tanh|erf|pow/;
 
-/** The last stage whose costly load the store contains, and the store with an input in its place. */
-export function findReuse(kernel: RowKernel): { readonly stage: number; readonly store: Expr | null } {
+/** The stage that adds up e^(z − s), s being the greatest z: no term is above 1, and one is 1. −1 for none. */
+export function findPowers({ stages }: RowKernel): number {
+  return stages.findIndex(
+    ({ combine, load }) =>
+      combine === 'sum' &&
+      stages.some(
+        (top, k) => top.combine === 'max' && exprKey(e.exp(e.sub(top.load, e.stage(k)))) === exprKey(load),
+      ),
+  );
+}
+
+/**
+ * The last stage whose costly load the store contains, and the store with an input in its place; where that is divided by the sum of `powers`, it is multiplied by
+ * one more stage: the sum's reciprocal.
+ */
+export function findReuse(
+  kernel: RowKernel,
+  powers: number,
+): { readonly stage: number; readonly store: Expr | null } {
   if (kernel.perElement)
     for (let stage = kernel.stages.length - 1; stage >= 0; stage--) {
       const load = (kernel.stages[stage] as Stage).load;
       const key = exprKey(load);
-      const found = replace(kernel.store, key, e.input(kernel.inputs));
-      if (found !== kernel.store && COSTLY.test(key)) return { stage, store: found };
+      const kept = e.input(kernel.inputs);
+      const found = replace(kernel.store, key, kept);
+      if (found === kernel.store || !COSTLY.test(key)) continue;
+      const share = exprKey(e.div(kept, e.stage(stage)));
+      const scaled = e.mul(kept, e.stage(kernel.stages.length));
+      return { stage, store: stage === powers ? replace(found, share, scaled) : found };
     }
   return { stage: -1, store: null };
 }

@@ -4,7 +4,9 @@ import type { ComputeType } from '../../core/dtype.ts';
 import { bytesOf } from '../../core/dtype.ts';
 import type { Operand, RowKernel } from '../../ir/kernel.ts';
 import { computeTypeFor } from '../../ir/kernel.ts';
+import { SMALL } from '../digits.ts';
 import { CompiledRow } from './compiledRow.ts';
+import { moveBetween } from './convert.ts';
 import { copyStrided } from './custom/copy.ts';
 import type { Heap } from './heap.ts';
 import { Made } from './made.ts';
@@ -12,6 +14,7 @@ import { NATIVE, widthOf } from './program.ts';
 import { RowCall } from './rowCall.ts';
 import type { Scratch } from './scratch.ts';
 import { BLOCK } from './scratch.ts';
+import { smallSoftmax } from './smallSoftmax.ts';
 import type { Temporaries } from './temporaries.ts';
 import type { Threads } from './threads/threads.ts';
 
@@ -56,6 +59,25 @@ export class RowRunner {
       this.#runTurned(kernel, compiled, type, inputs, outputs[0] as Operand, dims, scalars);
       return;
     }
+    if (
+      compiled.isSoftmax &&
+      order === 'along' &&
+      outer * length <= SMALL &&
+      inner === 1 &&
+      dims[4] === 1 &&
+      type === 'f32' &&
+      this.#lieAsWords(kernel, type, inputs, outputs)
+    ) {
+      const [x, y] = [inputs[0], outputs[0]] as [Operand, Operand];
+      const { exp } = this.#scratch.loops.few.f32.unary;
+      const to = y.storage.offset / 4;
+      smallSoftmax(this.#heap, exp, outer, length, x.storage.offset / 4, dims[3] ?? 0, to);
+      return;
+    }
+    const [sources, steps] =
+      order === 'along' && type === 'f32' && inner === 1 && inputs.some((x) => x.dtype !== 'float32')
+        ? this.#withNumbersOfRows(inputs, dims)
+        : [inputs, dims];
     const call = new RowCall(
       this.#heap,
       this.#scratch,
@@ -63,9 +85,9 @@ export class RowRunner {
       kernel,
       compiled,
       type,
-      inputs,
+      sources,
       outputs[0] as Operand,
-      dims,
+      steps,
       order !== 'along',
     );
     call.begin(scalars, outer * length * inner);
@@ -82,6 +104,26 @@ export class RowRunner {
       for (let i = 0; i < inner; i++)
         for (let o = 0; o < outer; o += block) call.runAcross(o, i, Math.min(block, outer - o), true);
     }
+    this.#temporaries.release();
+  }
+
+  /** What is one number a row as float32, and how all lie then: labels of another dtype would keep rows from one call into WebAssembly. */
+  #withNumbersOfRows(
+    inputs: readonly Operand[],
+    dims: readonly number[],
+  ): readonly [readonly Operand[], readonly number[]] {
+    const [outer = 0] = dims;
+    const own = [...dims];
+    const sources = inputs.map((x, k) => {
+      const step = dims[3 + 3 * k] ?? 0;
+      if (x.dtype === 'float32' || step === 0 || dims[4 + 3 * k] !== 0) return x;
+      const at = this.#temporaries.take(outer * 4);
+      const from = x.storage.offset / bytesOf(x.dtype);
+      moveBetween(x.dtype, 'float32')(this.#heap, outer, at / 4, 1, from, step);
+      own[3 + 3 * k] = 1;
+      return { ...placed(x, at), dtype: 'float32', shape: [outer] } as const;
+    });
+    return [sources, own];
   }
 
   /** Whether all that is read and written element by element are numbers of the compute type, of 32 bits. */

@@ -2,6 +2,7 @@
 import type { ComputeType } from '../../core/dtype.ts';
 import { bytesOf } from '../../core/dtype.ts';
 import type { Operand, RowKernel } from '../../ir/kernel.ts';
+import { SMALL } from '../digits.ts';
 import type { CompiledRow } from './compiledRow.ts';
 import type { Move } from './convert.ts';
 import { moveBetween } from './convert.ts';
@@ -104,7 +105,8 @@ export class RowCall {
     for (const load of loads) load.settle(this.#type, scratch, this.#across, size);
     const storeAcross = this.#across || !this.#kernel.perElement;
     store.settle(this.#type, scratch, storeAcross, size);
-    for (const program of [...loads, store]) {
+    for (let s = 0; s <= loads.length; s++) {
+      const program = loads[s] ?? store;
       const across = program === store ? storeAcross : this.#across;
       for (const { slot, index } of program.stages) {
         const result = results[index] as { cell: number; register: number };
@@ -117,19 +119,18 @@ export class RowCall {
 
   /** One row after the other; stores of one value a row are gathered and done a block of rows at a time. */
   runAlong(): void {
-    const { results, loads } = this.#compiled;
+    const { results, loads, powers } = this.#compiled;
     const { stages, perElement } = this.#kernel;
     const m = this.#m;
     const width = this.#width;
     const inner = this.#inner;
     const rows = this.#outer * inner;
-    const cells = results.map((r) => this.#scratch.cell(r.cell) / width);
-    const blocks = results.map((r) => this.#scratch.register(r.register) / width);
-    const most = perElement ? rows : BLOCK;
+    // as many results as a register holds
+    const most = perElement ? rows : (BLOCK * 8) / width;
     for (let first = 0; first < rows; first += most) {
       const count = Math.min(most, rows - first);
       // a list takes as long to write as a short row's calls do
-      const list = count > 1 || this.#length > BLOCK ? this.#listFrom(first) : null;
+      const list = count > 1 || this.#length > (powers >= 0 ? SMALL : BLOCK) ? this.#listFrom(first) : null;
       list?.run(count, this.#shareable);
       for (let r = list === null ? 0 : count; r < count; r++) {
         const row = first + r;
@@ -137,8 +138,10 @@ export class RowCall {
         const i = row - o * inner;
         for (let s = 0; s < stages.length; s++) {
           const value = this.#foldRow(loads[s] as Program, s, o, i);
-          m[cells[s] as number] = value;
-          if (!perElement) m[(blocks[s] as number) + r] = value;
+          const { cell, register } = results[s] as { cell: number; register: number };
+          m[this.#scratch.cell(cell) / width] = value;
+          if (s === powers) m[this.#scratch.cell(cell + 1) / width] = 1 / value;
+          if (!perElement) m[this.#scratch.register(register) / width + r] = value;
         }
         if (perElement) this.#storeRow(o, i);
       }
@@ -151,7 +154,7 @@ export class RowCall {
 
   /** The work of runAlong's rows from `first` on as a list for one call into WebAssembly; null where a part of it is JavaScript's. */
   #listFrom(first: number): StepList | null {
-    const { loads, places, results, storePlaces, listRegister } = this.#compiled;
+    const { loads, places, results, powers, storePlaces, listRegister } = this.#compiled;
     const { stages, perElement } = this.#kernel;
     const scratch = this.#scratch;
     const length = this.#length;
@@ -175,6 +178,7 @@ export class RowCall {
         list.part(1);
         if (!list.add(perRow, at)) return false;
       }
+      if (!list.add(varying, at, true)) return false;
       // what is folded as it lies needs no blocks
       list.part(length, varying.count > 0 || indexSlot >= 0 ? BLOCK : length);
       if (indexSlot >= 0) list.countUp(at, indexSlot, 0, 0);
@@ -190,7 +194,8 @@ export class RowCall {
       const { cell, register } = results[s] as { cell: number; register: number };
       const own = scratch.cell(cell) / 4;
       const to = perElement ? own : scratch.register(register) / 4;
-      if (!steps(load, at) || !list.fold(combine, at, load.result, own, to)) return null;
+      if (!steps(load, at) || !list.fold(combine, at, load.result, own, to, perElement && s === powers))
+        return null;
     }
     if (!perElement) return list;
     begin(store, storePlaces);

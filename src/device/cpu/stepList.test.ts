@@ -149,4 +149,68 @@ describe('lists', () => {
       expect(run(0, n, true)).toEqual(whole);
     }
   });
+
+  // a sample, a channel, a place of the picture; what depends on channel and sample alone is computed once a row
+  const [data, channel, both, sample] = [e.input(0), e.input(1), e.input(2), e.input(3)];
+  const deviation = e.sqrt(e.add(e.mul(channel, channel), e.abs(both)));
+  const share = e.div(1, e.add(1, e.exp(e.neg(sample))));
+  test.each([
+    ['three axes', [5, 6, 70]],
+    ['four axes', [3, 4, 6, 20]],
+    ['one sample', [1, 7, 2500]],
+    ['rows cut into blocks', [2, 1, 5000]],
+  ] as const)('numbers a row: %s', (_, shape) => {
+    const [places, channels] = [shape.at(-1) as number, shape.at(-2) as number];
+    const samples = shape[0];
+    const between = shape.slice(1, -2).map(() => 1);
+    const shapes = [shape, [channels, 1], [samples, ...between, channels, 1], [samples, ...between, 1, 1]];
+    const expr = e.add(e.mul(e.div(e.sub(data, channel), deviation), share), e.mul(both, e.index));
+    const kernel = elementwiseKernel('rows', 4, expr);
+    const values = shapes.map((of) =>
+      Array.from({ length: of.reduce((n, d) => n * d, 1) }, () => Math.fround(random() * 4 - 2)),
+    );
+    const inputs = shapes.map((of, k) => put(device, 'float32', of, values[k] as number[]));
+    const out = empty(device, 'float32', shape);
+    device.run(kernel, inputs, [out], [], []);
+    const size = values[0]?.length ?? 0;
+    const perSample = size / samples;
+    const at = (k: number, i: number): number => values[k]?.[i] as number;
+    const want = Array.from({ length: size }, (_, i) => {
+      const [s, c] = [Math.floor(i / perSample), Math.floor(i / places) % channels];
+      const b = at(2, s * channels + c);
+      const spread = Math.sqrt(at(1, c) ** 2 + Math.abs(b));
+      return (at(0, i) - at(1, c)) / spread / (1 + Math.exp(-at(3, s))) + b * i;
+    });
+    // rounded a dozen times, in numbers up to twice the place, and quotients of up to some hundreds
+    get(device, out).forEach((y, i) => {
+      const w = want[i] as number;
+      if (!(Math.abs(y - w) <= 12 * 2 ** -24 * (Math.abs(w) + 2 * i + 400)))
+        throw new Error(`${i}: expected ${w}, received ${y}`);
+    });
+  });
+
+  test('labels of any dtype, and classes that they round to', () => {
+    const label = e.max(0, e.min(e.trunc(e.input(1)), e.sub(e.length, 1)));
+    const stages: readonly Stage[] = [{ combine: 'sum', load: e.select(e.eq(e.index, label), x, 0) }];
+    const [rows, length] = [90, 77];
+    const values = Array.from({ length: rows * length }, () => Math.fround(random()));
+    const labels = Array.from({ length: rows }, (_, r) => (r * 31) % (length + 20));
+    for (const perElement of [false, true])
+      for (const dtype of ['float32', 'int32', 'uint8', 'float16', 'float64'] as const) {
+        const store = perElement ? e.sub(e.eq(e.index, label), e.stage(0)) : e.stage(0);
+        const kernel = rowKernel('pick', 2, stages, store, perElement);
+        const inputs = [put(device, 'float32', [rows, length], values), put(device, dtype, [rows], labels)];
+        const out = empty(device, 'float32', perElement ? [rows, length] : [rows]);
+        device.run(kernel, inputs, [out], [rows, length, 1, length, 1, 0, 1, 0, 0], []);
+        const picked = labels.map((c, r) => values[r * length + Math.min(c, length - 1)] as number);
+        const want = perElement
+          ? values.map((_, i) => {
+              const r = Math.floor(i / length);
+              const hit = i % length === Math.min(labels[r] as number, length - 1);
+              return Math.fround(Number(hit) - (picked[r] as number));
+            })
+          : picked;
+        expect(get(device, out)).toEqual(want);
+      }
+  });
 });

@@ -5,12 +5,12 @@ import type { Chain, Program, Steps } from './program.ts';
 import type { Layout, Scratch } from './scratch.ts';
 import { BLOCK } from './scratch.ts';
 import type { Threads } from './threads/threads.ts';
-import { COUNT, EXP, FOLD_CODES, isFunction, NEG, SELECT, SUB } from './wasm/loops.ts';
+import { COUNT, EXP, FOLD_CODES, isFunction, NEG, POWERS, SELECT, SUB } from './wasm/loops.ts';
 
 /** Words of the fields of a job, of a step, and of a result or operand in it, as in kernels/vector.ts. */
 const FIELDS = 16;
-const WORDS = 22;
-const PLACE = 5;
+const WORDS = 26;
+const PLACE = 6;
 /** Steps for which a register has room. */
 const MOST = Math.floor((BLOCK * 2 - FIELDS) / WORDS) - 2;
 /** Runs shorter than this are JavaScript's, whose sums have another order. */
@@ -18,35 +18,47 @@ export const SHORT = 16;
 /** Nanoseconds that an element takes: an addition in the first-level cache, and exp or its like. */
 const PLAIN_TIME = 0.15;
 const FUNCTION_TIME = 0.8;
+/** And a step of a row besides. */
+const STEP_TIME = 6;
 
 export type Folding = keyof typeof FOLD_CODES;
 
-/** Where each of a program's slots lies in a list: the first row's first element, the stride, how far on the next row's lie (in elements); and whether it is an array's. */
+/**
+ * Where each of a program's slots lies in a list: the first row's first element, the stride, how far on the next row's lie, and how much further at the end of rows that
+ * belong together (in elements); whether it is an array's, and whether it is computed once a row.
+ */
 export class RowPlaces {
   readonly base: Int32Array;
   readonly stride: Int32Array;
   readonly next: Int32Array;
+  readonly wrap: Int32Array;
   readonly array: Uint8Array;
+  readonly single: Uint8Array;
 
   constructor({ base }: Program) {
     this.base = new Int32Array(base.length);
     this.stride = new Int32Array(base.length);
     this.next = new Int32Array(base.length);
+    this.wrap = new Int32Array(base.length);
     this.array = new Uint8Array(base.length);
+    this.single = new Uint8Array(base.length);
   }
 
   /** In the scratch memory, as the program has it. */
   begin({ base, stride }: Program): void {
-    this.base.set(base);
-    this.stride.set(stride);
-    this.next.fill(0);
-    this.array.fill(0);
+    // there are few slots: calls of `set` and `fill` take longer
+    for (let slot = 0; slot < base.length; slot++) {
+      this.base[slot] = base[slot] as number;
+      this.stride[slot] = stride[slot] as number;
+      this.next[slot] = this.wrap[slot] = this.array[slot] = this.single[slot] = 0;
+    }
   }
 
-  put(slot: number, base: number, stride: number, next: number): void {
+  put(slot: number, base: number, stride: number, next: number, wrap = 0): void {
     this.base[slot] = base;
     this.stride[slot] = stride;
     this.next[slot] = next;
+    this.wrap[slot] = wrap;
     this.array[slot] = 1;
   }
 }
@@ -59,7 +71,7 @@ export class StepList {
   /** The register's first word. */
   readonly #at: number;
   #count = 0;
-  /** Where the last part begins, its elements, and how many parts and folds there are. */
+  /** Where the last part begins, its elements, and how many parts of more than one element and how many folds there are. */
   #part = 0;
   #length = 0;
   #parts = 0;
@@ -79,7 +91,7 @@ export class StepList {
   /** Begins a part: what is added from here on runs on `n` elements of a row, `block` at a time. */
   part(n: number, block = BLOCK): void {
     this.#part = this.#next();
-    this.#parts++;
+    if (n > 1) this.#parts++;
     this.#length = n;
     const { i32 } = this.#heap;
     // where no address stands: threads move those
@@ -100,31 +112,44 @@ export class StepList {
     i32[to] = op;
     i32[to + 1] = 0;
     i32[this.#part + 5] = (to + WORDS - this.#part) * 4;
-    this.#time += this.#length * (isFunction(op) ? FUNCTION_TIME : PLAIN_TIME);
+    this.#time += STEP_TIME + this.#length * (isFunction(op) ? FUNCTION_TIME : PLAIN_TIME);
     return to;
   }
 
-  /** Appends steps; false where one of them cannot be run. */
-  add(steps: Steps, places: RowPlaces): boolean {
+  /**
+   * Appends steps; false where one of them cannot be run. `single`: a part with those that give one number a row, if there are any, and afterwards `add` leaves these out.
+   */
+  add(steps: Steps, places: RowPlaces, single = false): boolean {
     const { code, codes, count, chains } = steps;
-    const { stride } = places;
+    const { base, stride, array, single: known } = places;
     const { i32 } = this.#heap;
     if (this.#count + count >= MOST) return false;
-    for (let s = 0; s < count; s++) {
+    for (let s = 0, found = 0; s < count; s++) {
       const op = codes[s] as number;
+      const dst = code[s * 4] as number;
       const a = code[s * 4 + 1] as number;
-      const chain = chains.get(s);
-      if (chain !== undefined && codes[chain.exp] === EXP && this.#exponential(steps, s, chain, places)) {
-        s = chain.last;
-        continue;
-      }
       const b = code[s * 4 + 2] as number;
       const c = code[s * 4 + 3] as number;
       const strides = (stride[a] as number) | (stride[b] as number) | (stride[c] as number);
-      // functions of one number read neighbours
-      if (op < 0 || strides >>> 0 > 1 || (op < 16 && this.#length > 1 && stride[a] !== 1)) return false;
+      if (known[dst] === 1) continue;
+      if (single) {
+        if (op < 0 || strides !== 0 || array[dst] === 1) continue;
+        if (found === 0) this.part(1);
+        // a block's register may be another's later on; float32 leaves a half of each empty
+        base[dst] = (base[dst] as number) + BLOCK + 4 * found++;
+        stride[dst] = 0;
+        known[dst] = 1;
+      } else {
+        const chain = chains.get(s);
+        if (chain !== undefined && codes[chain.exp] === EXP && this.#exponential(steps, s, chain, places)) {
+          s = chain.last;
+          continue;
+        }
+        // functions of one number read neighbours
+        if (op < 0 || strides >>> 0 > 1 || (op < 16 && this.#length > 1 && stride[a] !== 1)) return false;
+      }
       const to = this.#step(op);
-      place(i32, to + 2, places, code[s * 4] as number);
+      place(i32, to + 2, places, dst);
       place(i32, to + 2 + PLACE, places, a);
       if (op >= 16) place(i32, to + 2 + PLACE * 2, places, b);
       if (op === SELECT) place(i32, to + 2 + PLACE * 3, places, c);
@@ -155,23 +180,37 @@ export class StepList {
     put(i32, to + 2 + PLACE, start, 1, next, true);
   }
 
-  /** Appends the fold of slot `a` into the cell at `cell` and, where it is another place, row after row to `to` and what follows; false where its elements are not neighbours. */
-  fold(combine: Folding, places: RowPlaces, a: number, cell: number, to: number): boolean {
+  /**
+   * Appends the fold of slot `a` into the cell at `cell` and, where it is another place, row after row to `to` and what follows; false where its elements are not neighbours.
+   * `powers`: the sum of exp(a − b) with a ≤ b, in the cell alone, and its reciprocal in the next; in one step with the exponentials, if that is what the last one does.
+   */
+  fold(combine: Folding, places: RowPlaces, a: number, cell: number, to: number, powers: boolean): boolean {
     if (places.stride[a] !== 1 || this.#count >= MOST) return false;
     const { i32 } = this.#heap;
     this.#folds++;
+    const last = this.#at + FIELDS + (this.#count - 1) * WORDS;
+    if (powers && i32[last] === EXP && i32[last + 1] === 1) {
+      i32[last] = POWERS;
+      put(i32, last + 2 + PLACE * 3, cell, 0, 0, false);
+      return true;
+    }
     const at = this.#step(FOLD_CODES[combine]);
     put(i32, at + 2, cell, 0, 0, false);
+    if (powers) i32[at + 1] = 1;
     place(i32, at + 2 + PLACE, places, a);
     put(i32, at + 2 + PLACE * 2, to, 0, to === cell ? 0 : 1, to !== cell);
     return true;
   }
 
-  /** Runs the list for `rows` rows; `shareable`: threads may take some of them, since nothing that is read is written. */
-  run(rows: number, shareable: boolean): void {
+  /**
+   * Runs the list for `rows` rows, each `every` together; `shareable`: threads may take some of them, since nothing that is read is written but for one row in place at `over`
+   * (bytes, 0 for none).
+   */
+  run(rows: number, shareable: boolean, every = rows, over = 0): void {
     const bytes = this.#count * WORDS * 4;
     const steps = (this.#at + FIELDS) * 4;
-    const wanted = shareable ? this.#wanted(rows) : 1;
+    const overBytes = over > 0 ? this.#length * 4 : 0;
+    const wanted = shareable ? this.#wanted(rows, overBytes) : 1;
     const tileRows = Math.ceil(rows / wanted);
     const down = Math.ceil(rows / tileRows);
     // a row is cut where it is one part without folds
@@ -191,16 +230,23 @@ export class StepList {
           across,
           this.#scratch.cell(0),
           this.#layout.cells * 8,
+          every,
         ],
         this.#at,
       );
-    this.#threads.run('runTile', this.#at * 4, down * across, () => {
-      this.#heap.kernels.vector.run(steps, bytes, 0, rows, 0, ALL);
-    });
+    this.#threads.run(
+      'runTile',
+      this.#at * 4,
+      down * across,
+      () => {
+        this.#heap.kernels.vector.run(steps, bytes, 0, rows, every, 0, ALL);
+      },
+      over > 0 ? { at: over, tile: tileBlocks * BLOCK * 4, end: over + overBytes } : null,
+    );
   }
 
-  #wanted(rows: number): number {
-    const tiles = this.#threads.tiles(this.#time * rows, 0xffff);
+  #wanted(rows: number, over: number): number {
+    const tiles = this.#threads.tiles(this.#time * rows, 0xffff, over);
     if (tiles === 1) return 1;
     // a thread's working memory holds a list, and stands for cells and registers
     const { kept, temps } = this.#layout;
@@ -212,8 +258,10 @@ export class StepList {
 /** More elements than a row has. */
 const ALL = 2 ** 31 - 1;
 
-function place(i32: Int32Array, at: number, { base, stride, next, array }: RowPlaces, slot: number): void {
+function place(i32: Int32Array, at: number, places: RowPlaces, slot: number): void {
+  const { base, stride, next, wrap, array } = places;
   put(i32, at, base[slot] as number, stride[slot] as number, next[slot] as number, array[slot] === 1);
+  i32[at + 5] = (wrap[slot] as number) * 4;
 }
 
 /** All in elements of 4 bytes. An array goes on along the row; what lies in the scratch memory is a thread's own. */
@@ -223,4 +271,5 @@ function put(i32: Int32Array, at: number, base: number, stride: number, next: nu
   i32[at + 2] = next * 4;
   i32[at + 3] = array && stride === 1 ? -1 : 0;
   i32[at + 4] = array ? 0 : -1;
+  i32[at + 5] = 0;
 }

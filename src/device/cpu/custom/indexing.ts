@@ -5,7 +5,7 @@ import { sizeOf } from '../../../core/shape.ts';
 import type { Operand } from '../../../ir/kernel.ts';
 import { moveBetween, unitsOf, viewOf } from '../convert.ts';
 import type { Heap } from '../heap.ts';
-import { LOOPS } from '../loops/tables.ts';
+import { loopsOf } from '../loops/tables.ts';
 
 /** Where an operand begins, in elements. */
 function startOf({ storage, dtype }: Operand): number {
@@ -123,7 +123,7 @@ export function scatterNd(
   const to = startOf(y);
   const move = moveBetween(x.dtype, y.dtype);
   const type = computeTypeOf(y.dtype);
-  const sum = LOOPS[type].binary.add;
+  const sum = loopsOf(heap).few[type].binary.add;
   for (let n = 0; n < starts.length; n++) {
     const start = starts[n] as number;
     if (start < 0) continue;

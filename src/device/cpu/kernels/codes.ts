@@ -12,6 +12,7 @@ export const LOG = 9;
 export const TANH = 10;
 export const ERF = 11;
 export const EXP_EXACT = 12;
+export const SIGN = 13;
 export const ADD = 16;
 export const SUB = 17;
 export const MUL = 18;
@@ -29,5 +30,6 @@ export const SUM = 33;
 export const GREATEST = 34;
 export const LEAST = 35;
 export const COUNT = 36;
+export const POWERS = 37;
 /** On 32-bit integers, of which lists have none. */
 export const ADD_INT = 40;

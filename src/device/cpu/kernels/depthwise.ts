@@ -1,10 +1,10 @@
 // Depthwise convolutions over two axes and both their gradients in float32 (AssemblyScript), as jobs of threads/cells.ts. A part of a plane is copied into working
 // memory first, with the zeros around it and, where columns are skipped, with the columns of a stride's residue beside each other: all that follows reads neighbours
-// and knows no edges. The data's gradient is a convolution itself: of what stands above, with zeros between its rows and columns where the stride is more than 1, and
+// and knows no edges. Only windows of 3 × 3 are computed from the plane itself, where the padding is 1 at most. The data's gradient is a convolution itself: of what stands above, with zeros between its rows and columns where the stride is more than 1, and
 // the weights turned round. Addresses in bytes, counts in elements.
 import { high } from './functions';
 import { madd } from './madd';
-import { apart, many, nine } from './taps';
+import { many, nine } from './taps';
 
 /** What a job works on: planes of `height` × `width` with `channels` to an image, each giving `perGroup` planes of `outHeight` × `outWidth`. */
 @unmanaged
@@ -53,11 +53,18 @@ function columnsOf(f: Planes): i32 {
   return (f.outWidth - 1) * f.strideWidth + (f.kernelWidth - 1) * f.dilateWidth + 1;
 }
 
+/** Bytes of a copy. */
+// @ts-expect-error: decorator
+@inline
+function copyBytes(f: Planes, pitch: usize, phases: i32): usize {
+  return pitch * (phases * ((f.rows - 1) * f.strideHeight + (f.kernelHeight - 1) * f.dilateHeight + 1));
+}
+
 /** Bytes of a run of the copy, with room for loads past its end. */
 // @ts-expect-error: decorator
 @inline
-function pitchOf(f: Planes): usize {
-  return (<usize>(columnsOf(f) / f.strideWidth + 4) & ~3) << 2;
+function pitchOf(f: Planes, phases: i32): usize {
+  return (<usize>(columnsOf(f) / phases + 4) & ~3) << 2;
 }
 
 /** Copies `count` numbers, 16 or 4 at a time where there are as many: the last ones overlap those before. */
@@ -107,18 +114,14 @@ function partRow(from: usize, even: usize, odd: usize, count: i32): void {
 }
 
 /**
- * Copies what the windows of `rows` rows of the result read, from row `start` on, with zeros where there is nothing. Column c goes to place ⌊c / stride⌋ of the run
- * c mod stride; runs lie `pitch` bytes apart.
+ * Copies what the windows of `rows` rows of the result read, from row `start` on, among zeros. Column c goes to place ⌊c / phases⌋ of the run c mod phases; runs lie
+ * `pitch` bytes apart. Before and after the columns stand zeros already, for all parts the same.
  */
-function stage(f: Planes, plane: i32, start: i32, rows: i32, pitch: usize, to: usize): void {
-  const phases = f.strideWidth;
+function stage(f: Planes, plane: i32, start: i32, rows: i32, phases: i32, pitch: usize, to: usize): void {
   const spread = f.spreadWidth;
   const first = max(0, f.padWidth);
   const end = min(columnsOf(f), (f.width - 1) * spread + 1 + f.padWidth);
-  const zero = f32x4.splat(0);
-  // vectors of zeros before and after the columns, which overwrite what they need
   const head = <usize>(first / phases) << 2;
-  const tail = (<usize>(end / phases) << 2) & ~15;
   // the first column may lie in a gap
   const skipped = (first - f.padWidth + spread - 1) / spread;
   const top = start * f.strideHeight - f.padHeight;
@@ -129,14 +132,6 @@ function stage(f: Planes, plane: i32, start: i32, rows: i32, pitch: usize, to: u
   for (let y = top; y < bottom; y++) {
     const inside = gap == 0 && row >= 0 && row < f.height && end > first;
     const next = to + pitch * phases;
-    for (let run = to; run < next; run += pitch) {
-      let z: usize = 0;
-      if (inside && spread == 1) {
-        for (; z <= head; z += 16) v128.store(run + z, zero);
-        z = tail;
-      }
-      for (; z < pitch; z += 16) v128.store(run + z, zero);
-    }
     if (inside) {
       let at = f.from + (<usize>((plane * f.height + row) * f.width + skipped) << 2);
       const odd = to + pitch + head;
@@ -153,7 +148,7 @@ function stage(f: Planes, plane: i32, start: i32, rows: i32, pitch: usize, to: u
             x++;
           }
         }
-    }
+    } else for (let z = to; z < next; z += 16) v128.store(z, f32x4.splat(0));
     if (gap == 0) {
       gap = f.spreadHeight;
       row++;
@@ -179,33 +174,53 @@ function aligned(at: usize): usize {
 }
 
 /** Writes where the taps of x lie in a copy, from a window's first element on. Returns the end of the table. */
-function tapsOf(f: Planes, pitch: usize, table: usize): usize {
+function tapsOf(f: Planes, phases: i32, pitch: usize, table: usize): usize {
   for (let i = 0; i < f.kernelHeight; i++)
     for (let j = 0; j < f.kernelWidth; j++, table += 4) {
       const c = j * f.dilateWidth;
-      const row = pitch * f.strideWidth * (i * f.dilateHeight);
-      store<usize>(table, row + pitch * (c % f.strideWidth) + (<usize>(c / f.strideWidth) << 2));
+      const row = pitch * phases * (i * f.dilateHeight);
+      store<usize>(table, row + pitch * (c % phases) + (<usize>(c / phases) << 2));
     }
   return table;
 }
 
 /** The convolution, or the data's gradient. */
 export function depthwiseTile(f: Planes, tile: i32, work: usize): void {
-  const pitch = pitchOf(f);
-  const step = pitch * f.strideWidth * f.strideHeight;
   const taps = f.kernelHeight * f.kernelWidth;
   const rowBytes = <usize>f.outWidth << 2;
-  const three = f.kernelHeight == 3 && f.kernelWidth == 3;
-  const near = f.strideHeight == 1 && f.dilateHeight == 1;
+  const stride = f.strideWidth;
+  const three =
+    f.kernelHeight == 3 &&
+    f.kernelWidth == 3 &&
+    (f.dilateHeight | f.dilateWidth) == 1 &&
+    f.strideHeight == stride &&
+    stride <= 2 &&
+    f.outWidth >= 4;
+  const phases = three ? 1 : stride;
+  // the last column that is read: none but this one and the first may lie outside
+  const right = (f.outWidth - 1) * stride - f.padWidth + 2;
+  const direct = three && (f.spreadHeight | f.spreadWidth) == 1 && f.padWidth >>> 1 == 0 && right <= f.width;
+  const pitch = pitchOf(f, phases);
+  const step = pitch * phases * f.strideHeight;
   const table = work + 16;
   // the weights turned round end where the copy begins
-  const copy = aligned(tapsOf(f, pitch, table) + (<usize>taps << 2));
+  const copy = aligned(tapsOf(f, phases, pitch, table) + (<usize>taps << 2));
+  memory.fill(copy, 0, direct ? 64 : copyBytes(f, pitch, phases));
   const end = min(f.parts, (tile + 1) * f.each);
   for (let part = tile * f.each; part < end; part++) {
     const plane = part / f.bands;
     const first = (part % f.bands) * f.rows;
     const rows = min(f.rows, f.outHeight - first);
-    stage(f, plane, first, rows, pitch, copy);
+    let from = copy;
+    let line = pitch;
+    let row = 0;
+    let height = i32.MAX_VALUE;
+    if (direct) {
+      row = first * stride - f.padHeight;
+      height = f.height;
+      line = <usize>f.width << 2;
+      from = f.from + (<usize>((plane * height + row) * f.width - f.padWidth) << 2);
+    } else stage(f, plane, first, rows, phases, pitch, copy);
     for (let q = 0; q < f.perGroup; q++) {
       const channel = (plane % f.channels) * f.perGroup + q;
       const bias: f32 = f.bias == 0 ? 0 : load<f32>(f.bias + (<usize>channel << 2));
@@ -224,8 +239,9 @@ export function depthwiseTile(f: Planes, tile: i32, work: usize): void {
           for (let x: usize = 0; x < rowBytes; x += 4) store<u32>(to + x, load<u32>(work + x));
         }
       } else if (three) {
-        if (near && rows >= 4) nine(copy, step, start, rowBytes, rows, f.outWidth, table, w, bias);
-        else apart(copy, step, start, rowBytes, rows, f.outWidth, table, w, bias);
+        const before = direct && f.padWidth != 0 ? 0 : -1;
+        const after = direct && right == f.width ? 0 : -1;
+        nine(stride, from, line, row, height, before, after, copy, start, rowBytes, rows, f.outWidth, w, bias);
       } else many(copy, step, start, rowBytes, rows, f.outWidth, table, w, taps, bias);
       if (f.relu) rectify(start, last);
     }
@@ -302,15 +318,17 @@ function correlate(
 
 /** The weights' gradient: `from` is x, `other` what stands above. A channel's sums run over all images. */
 export function depthwiseWeightTile(f: Planes, tile: i32, work: usize): void {
-  const pitch = pitchOf(f);
-  const row = pitch * f.strideWidth;
+  const stride = f.strideWidth;
+  const pitch = pitchOf(f, stride);
+  const row = pitch * stride;
   const taps = f.kernelHeight * f.kernelWidth;
   // three taps at a time: those past the end are the last one once more
   const threes = (f.kernelWidth + 2) / 3;
   const each = <usize>(f.kernelHeight * threes) * 48;
   const table = work + 16;
-  const sum = aligned(tapsOf(f, pitch, table));
+  const sum = aligned(tapsOf(f, stride, pitch, table));
   const copy = sum + each * f.perGroup;
+  memory.fill(copy, 0, copyBytes(f, pitch, stride));
   const line = <usize>f.outWidth << 2;
   const end = min(f.parts, (tile + 1) * f.each);
   for (let channel = tile * f.each; channel < end; channel++) {
@@ -319,7 +337,7 @@ export function depthwiseWeightTile(f: Planes, tile: i32, work: usize): void {
       for (let first = 0; first < f.outHeight; first += f.rows) {
         const plane = n * f.channels + channel;
         const rows = min(f.rows, f.outHeight - first);
-        stage(f, plane, first, rows, pitch, copy);
+        stage(f, plane, first, rows, stride, pitch, copy);
         for (let q = 0, to = sum; q < f.perGroup; q++) {
           const g = f.other + line * ((plane * f.perGroup + q) * f.outHeight + first);
           for (let i = 0; i < f.kernelHeight; i++)

@@ -3,6 +3,18 @@
 
 import { madd } from './madd';
 
+/** The last vector of n numbers. */
+export function storeLast(n: i32, o: usize, x: v128): void {
+  const rest = n & 3;
+  if (rest == 0) {
+    if (n > 0) v128.store(o, x);
+    return;
+  }
+  v128.store32_lane(o, x, 0);
+  if (rest > 1) v128.store32_lane(o, x, 1, 4);
+  if (rest > 2) v128.store32_lane(o, x, 2, 8);
+}
+
 /** Adding 1.5·2²³ rounds to a whole number, which then stands in the low bits; 127 more, so that these are already an exponent's. */
 const MAGIC: f32 = 12583039;
 
@@ -12,10 +24,10 @@ function expTimes(x: v128): v128 {
   return madd(x, f32x4.splat(1.44269504088896341), f32x4.splat(MAGIC));
 }
 
-/** exp(x) / 2ⁿ, where `t` holds n as above. */
+/** exp(x) / 2ⁿ · s, where `t` holds n as above. */
 // @ts-ignore: decorator
 @inline
-function expRest(x: v128, t: v128): v128 {
+function expRest(x: v128, t: v128, s: v128): v128 {
   const n = f32x4.sub(t, f32x4.splat(MAGIC));
   // x − n·ln 2 in two parts, of which the first is exact
   let r = madd(n, f32x4.splat(-0.693359375), x);
@@ -26,7 +38,8 @@ function expRest(x: v128, t: v128): v128 {
   y = madd(y, r, f32x4.splat(4.166840108367331e-2));
   y = madd(y, r, f32x4.splat(1.666651952409907e-1));
   y = madd(y, r, f32x4.splat(4.9999993373086377e-1));
-  return f32x4.add(madd(f32x4.mul(r, r), y, r), f32x4.splat(1));
+  y = madd(y, r, f32x4.splat(1));
+  return madd(f32x4.mul(r, s), y, s);
 }
 
 /** exp for |x| ≤ 87, where neither 2ⁿ nor the result leaves the normal range, and NaN. */
@@ -34,12 +47,19 @@ function expRest(x: v128, t: v128): v128 {
 @inline
 function expNear(x: v128): v128 {
   const t = expTimes(x);
-  return f32x4.mul(expRest(x, t), i32x4.shl(t, 23));
+  return expRest(x, t, i32x4.shl(t, 23));
+}
+
+/** exp for x ≤ 0, and NaN; from −88 on down n is −127 and 2ⁿ is 0. */
+// @ts-ignore: decorator
+@inline
+function expBelow(x: v128): v128 {
+  return expNear(f32x4.pmax(x, f32x4.splat(-88)));
 }
 
 // @ts-ignore: decorator
 @inline
-export function expOf(x: v128): v128 {
+function expOf(x: v128): v128 {
   // beyond these bounds the result is 0 or ∞; NaN passes both
   x = f32x4.pmax(f32x4.pmin(x, f32x4.splat(89)), f32x4.splat(-104.5));
   const t = expTimes(x);
@@ -47,7 +67,7 @@ export function expOf(x: v128): v128 {
   const i = i32x4.sub(t, f32x4.splat(MAGIC));
   const half = i32x4.shr_s(i, 1);
   const bias = i32x4.splat(127);
-  const y = f32x4.mul(expRest(x, t), i32x4.shl(i32x4.add(half, bias), 23));
+  const y = expRest(x, t, i32x4.shl(i32x4.add(half, bias), 23));
   return f32x4.mul(y, i32x4.shl(i32x4.add(i32x4.sub(i, half), bias), 23));
 }
 
@@ -78,17 +98,41 @@ export function expOfDifference(n: i32, o: usize, a: usize, sign: v128, s: v128,
     v128.store(o, logistic(share, y), 16);
   }
   for (; n > 0; n -= 4, o += 16, a += 16) {
-    const few = n < 4;
-    const x = f32x4.sub(v128.xor(few ? v128.load32_zero(a) : v128.load(a), sign), s);
-    const y = logistic(share, expOf(x));
-    if (!few) v128.store(o, y);
-    else {
-      v128.store32_lane(o, y, 0);
-      n += 3;
-      o -= 12;
-      a -= 12;
-    }
+    const y = logistic(share, expOf(f32x4.sub(v128.xor(v128.load(a), sign), s)));
+    if (n < 4) storeLast(n, o, y);
+    else v128.store(o, y);
   }
+}
+
+/**
+ * y = exp(a − s), and their sum; no a is above s. Sixteen numbers are added up in float32, two by two twice, then in doubles: however many there are, the sum is
+ * within 2 · 2⁻²⁴ of theirs. What is below the normal range may be 0.
+ */
+export function powers(n: i32, o: usize, a: usize, s: v128): f64 {
+  let s0 = f64x2.splat(0);
+  let s1 = s0;
+  for (; n >= 16; n -= 16, o += 64, a += 64) {
+    const x = expBelow(f32x4.sub(v128.load(a), s));
+    const y = expBelow(f32x4.sub(v128.load(a, 16), s));
+    const z = expBelow(f32x4.sub(v128.load(a, 32), s));
+    const w = expBelow(f32x4.sub(v128.load(a, 48), s));
+    v128.store(o, x);
+    v128.store(o, y, 16);
+    v128.store(o, z, 32);
+    v128.store(o, w, 48);
+    const sum = f32x4.add(f32x4.add(x, y), f32x4.add(z, w));
+    s0 = f64x2.add(s0, f64x2.promote_low_f32x4(sum));
+    s1 = f64x2.add(s1, f64x2.promote_low_f32x4(high(sum)));
+  }
+  for (; n > 0; n -= 4, o += 16, a += 16) {
+    let x = expBelow(f32x4.sub(v128.load(a), s));
+    storeLast(min(n, 4), o, x);
+    x = v128.and(x, i32x4.gt_s(i32x4.splat(n), i32x4(0, 1, 2, 3)));
+    s0 = f64x2.add(s0, f64x2.promote_low_f32x4(x));
+    s1 = f64x2.add(s1, f64x2.promote_low_f32x4(high(x)));
+  }
+  s0 = f64x2.add(s0, s1);
+  return f64x2.extract_lane(s0, 0) + f64x2.extract_lane(s0, 1);
 }
 
 /** exp of two doubles within ±105, to 2⁻³⁹. */

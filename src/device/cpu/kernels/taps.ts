@@ -1,16 +1,25 @@
-// Sums of products along rows (AssemblyScript): every tap of a window is one number, times neighbours from where it lies in a copy that has no edges (depthwise.ts). Rows of
-// windows lie `step` bytes apart, rows of results `toStep`; `table` says where the taps lie, from a window's first element on.
+// Sums of products along rows (AssemblyScript): every tap of a window is one number, times neighbours in a plane or in a copy that has no edges (depthwise.ts). Rows lie
+// `step` bytes apart (of `many`: rows of windows), rows of results `toStep`; `table` says where the taps lie, from a window's first element on.
 import { madd } from './madd';
 
-/** A window of 3 × 3 whose rows are neighbours, in blocks of four rows; there are no fewer. `table`: the taps' offsets. */
+/**
+ * A window of 3 × 3 neighbours, `stride` (1 or 2) rows and columns apart. Four beside each other go down the rows together: a row is read once for all windows that
+ * it lies in. The first row is `row` of `height`: zeros stand in the place of rows that are none of them (64 bytes at `zeros`), and in that of the first column and of
+ * the last where `before` and `after` are 0, not −1.
+ */
 export function nine(
+  stride: i32,
   at: usize,
   step: usize,
+  row: i32,
+  height: i32,
+  before: i32,
+  after: i32,
+  zeros: usize,
   to: usize,
   toStep: usize,
   rows: i32,
   columns: i32,
-  table: usize,
   w: usize,
   bias: f32,
 ): void {
@@ -23,134 +32,68 @@ export function nine(
   const w6 = v128.load32_splat(w, 24);
   const w7 = v128.load32_splat(w, 28);
   const w8 = v128.load32_splat(w, 32);
-  const start = load<usize>(table);
-  const t1 = load<usize>(table, 4) - start;
-  const t2 = load<usize>(table, 8) - start;
-  const down = load<usize>(table, 12) - start;
-  const last = <usize>max(0, columns - 4) << 2;
-  for (let y = 0; y < rows; y += 4) {
-    // the last blocks overlap those before
-    const line = <usize>min(y, rows - 4);
-    for (let x: usize = 0; ; x += 16) {
-      x = min(x, last);
-      let p = at + start + step * line + x;
-      const o = to + toStep * line + x;
-      let a = v128.load(p);
-      let b = v128.load(p + t1);
-      let c = v128.load(p + t2);
-      let s0 = f32x4.splat(bias);
-      s0 = madd(w0, a, s0);
-      s0 = madd(w1, b, s0);
-      s0 = madd(w2, c, s0);
-      p += down;
-      a = v128.load(p);
-      b = v128.load(p + t1);
-      c = v128.load(p + t2);
-      let s1 = f32x4.splat(bias);
-      s0 = madd(w3, a, s0);
-      s0 = madd(w4, b, s0);
-      s0 = madd(w5, c, s0);
-      s1 = madd(w0, a, s1);
-      s1 = madd(w1, b, s1);
-      s1 = madd(w2, c, s1);
-      p += down;
-      a = v128.load(p);
-      b = v128.load(p + t1);
-      c = v128.load(p + t2);
-      let s2 = f32x4.splat(bias);
-      s0 = madd(w6, a, s0);
-      s0 = madd(w7, b, s0);
-      s0 = madd(w8, c, s0);
-      s1 = madd(w3, a, s1);
-      s1 = madd(w4, b, s1);
-      s1 = madd(w5, c, s1);
-      s2 = madd(w0, a, s2);
-      s2 = madd(w1, b, s2);
-      s2 = madd(w2, c, s2);
-      v128.store(o, s0);
-      p += down;
-      a = v128.load(p);
-      b = v128.load(p + t1);
-      c = v128.load(p + t2);
-      s0 = f32x4.splat(bias);
-      s1 = madd(w6, a, s1);
-      s1 = madd(w7, b, s1);
-      s1 = madd(w8, c, s1);
-      s2 = madd(w3, a, s2);
-      s2 = madd(w4, b, s2);
-      s2 = madd(w5, c, s2);
-      s0 = madd(w0, a, s0);
-      s0 = madd(w1, b, s0);
-      s0 = madd(w2, c, s0);
-      v128.store(o + toStep, s1);
-      p += down;
-      a = v128.load(p);
-      b = v128.load(p + t1);
-      c = v128.load(p + t2);
-      s2 = madd(w6, a, s2);
-      s2 = madd(w7, b, s2);
-      s2 = madd(w8, c, s2);
-      s0 = madd(w3, a, s0);
-      s0 = madd(w4, b, s0);
-      s0 = madd(w5, c, s0);
-      v128.store(o + toStep * 2, s2);
-      p += down;
-      a = v128.load(p);
-      b = v128.load(p + t1);
-      c = v128.load(p + t2);
-      s0 = madd(w6, a, s0);
-      s0 = madd(w7, b, s0);
-      s0 = madd(w8, c, s0);
-      v128.store(o + toStep * 3, s0);
-      if (x == last) break;
-    }
-  }
-}
-
-/** A window of 3 × 3 whose rows lie anywhere. */
-export function apart(
-  at: usize,
-  step: usize,
-  to: usize,
-  toStep: usize,
-  rows: i32,
-  columns: i32,
-  table: usize,
-  w: usize,
-  bias: f32,
-): void {
-  const w0 = v128.load32_splat(w);
-  const w1 = v128.load32_splat(w, 4);
-  const w2 = v128.load32_splat(w, 8);
-  const w3 = v128.load32_splat(w, 12);
-  const w4 = v128.load32_splat(w, 16);
-  const w5 = v128.load32_splat(w, 20);
-  const w6 = v128.load32_splat(w, 24);
-  const w7 = v128.load32_splat(w, 28);
-  const w8 = v128.load32_splat(w, 32);
-  const t1 = load<usize>(table, 4);
-  const t2 = load<usize>(table, 8);
-  const down = load<usize>(table, 12);
+  const start = f32x4.splat(bias);
+  const all = i32x4.splat(-1);
   const last = <usize>(columns - 4) << 2;
-  for (; rows > 0; rows--, at += step, to += toStep) {
-    for (let x: usize = 0; ; x += 16) {
-      x = min(x, last);
-      let p = at + x;
-      let s = f32x4.splat(bias);
-      s = madd(w0, v128.load(p), s);
-      s = madd(w1, v128.load(p + t1), s);
-      s = madd(w2, v128.load(p + t2), s);
-      p += down;
-      s = madd(w3, v128.load(p), s);
-      s = madd(w4, v128.load(p + t1), s);
-      s = madd(w5, v128.load(p + t2), s);
-      p += down;
-      s = madd(w6, v128.load(p), s);
-      s = madd(w7, v128.load(p + t1), s);
-      s = madd(w8, v128.load(p + t2), s);
-      v128.store(to + x, s);
-      if (x == last) break;
+  const end = row + rows * stride;
+  for (let x: usize = 0; ; x += 16) {
+    x = min(x, last);
+    const first = i32x4.replace_lane(all, 0, x == 0 ? before : -1);
+    const third = i32x4.replace_lane(all, 3, x == last ? after : -1);
+    let s = start;
+    let t = start;
+    let p = at + x * stride;
+    let o = to + x - toStep;
+    if (stride == 1) {
+      // the first two rows complete no window
+      o -= toStep;
+      for (let y = row; y < end + 2; y++, p += step, o += toStep) {
+        const q = <u32>y < <u32>height ? p : zeros;
+        let v = v128.and(v128.load(q), first);
+        s = madd(w6, v, s);
+        t = madd(w3, v, t);
+        let u = madd(w0, v, start);
+        v = v128.load(q, 4);
+        s = madd(w7, v, s);
+        t = madd(w4, v, t);
+        u = madd(w1, v, u);
+        v = v128.and(v128.load(q, 8), third);
+        s = madd(w8, v, s);
+        t = madd(w5, v, t);
+        u = madd(w2, v, u);
+        if (y > row + 1) v128.store(o, s);
+        s = t;
+        t = u;
+      }
+    } else {
+      // what stands at even places, at odd ones, and at the next even ones
+      for (let y = row; y <= end; y += 2, o += toStep) {
+        let q = <u32>y < <u32>height ? p : zeros;
+        p += step;
+        let a = v128.load(q);
+        let b = v128.load(q, 16);
+        let v = v128.shuffle<f32>(a, b, 0, 2, 4, 6);
+        a = v128.shuffle<f32>(a, b, 1, 3, 5, 7);
+        b = v128.and(v128.shuffle<f32>(v, v128.load32_zero(q, 32), 1, 2, 3, 4), third);
+        v = v128.and(v, first);
+        s = madd(w6, v, s);
+        t = madd(w0, v, start);
+        s = madd(w7, a, s);
+        t = madd(w1, a, t);
+        s = madd(w8, b, s);
+        t = madd(w2, b, t);
+        if (y > row) v128.store(o, s);
+        q = <u32>(y + 1) < <u32>height ? p : zeros;
+        p += step;
+        a = v128.load(q);
+        b = v128.load(q, 16);
+        v = v128.shuffle<f32>(a, b, 0, 2, 4, 6);
+        t = madd(w3, v128.and(v, first), t);
+        t = madd(w4, v128.shuffle<f32>(a, b, 1, 3, 5, 7), t);
+        s = madd(w5, v128.and(v128.shuffle<f32>(v, v128.load32_zero(q, 32), 1, 2, 3, 4), third), t);
+      }
     }
+    if (x == last) break;
   }
 }
 

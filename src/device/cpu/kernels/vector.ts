@@ -25,12 +25,13 @@ import {
   NOT,
   RINT,
   SELECT,
+  SIGN,
   SQRT,
   SUB,
   TANH,
   TRUNC,
 } from './codes';
-import { erfOf, expExactOf, expOfDifference, high, logOf, tanhOf } from './functions';
+import { erfOf, expExactOf, expOfDifference, high, logOf, storeLast, tanhOf } from './functions';
 
 export { fromHalves, toHalves } from './halves';
 export { run, runTile } from './lists';
@@ -50,6 +51,11 @@ function unaryOf(op: i32, x: v128): v128 {
   if (op == LOG) return logOf(x);
   if (op == TANH) return tanhOf(x);
   if (op == ERF) return erfOf(x);
+  // 1 with the number's sign; zeros and NaN as they are
+  if (op == SIGN) {
+    const counts = v128.and(f32x4.eq(x, x), f32x4.ne(x, f32x4.splat(0)));
+    return v128.bitselect(f32x4.splat(1), x, v128.and(counts, i32x4.splat(0x7fffffff)));
+  }
   return expExactOf(x);
 }
 
@@ -58,18 +64,6 @@ function unaryOf(op: i32, x: v128): v128 {
 @inline
 function lastOf(n: i32, o: usize): usize {
   return o + (<usize>((n - 1) & ~3) << 2);
-}
-
-/** The last vector of n numbers. */
-function storeLast(n: i32, o: usize, x: v128): void {
-  const rest = n & 3;
-  if (rest == 0) {
-    if (n > 0) v128.store(o, x);
-    return;
-  }
-  v128.store32_lane(o, x, 0);
-  if (rest > 1) v128.store32_lane(o, x, 1, 4);
-  if (rest > 2) v128.store32_lane(o, x, 2, 8);
 }
 
 // @ts-ignore: decorator
@@ -122,6 +116,9 @@ function erf(n: i32, o: usize, a: usize): void {
 function expExact(n: i32, o: usize, a: usize): void {
   unaryLoop(EXP_EXACT, n, o, a);
 }
+function sign(n: i32, o: usize, a: usize): void {
+  unaryLoop(SIGN, n, o, a);
+}
 
 // @ts-ignore: decorator
 @inline
@@ -156,6 +153,12 @@ function binaryLoop(op: i32, n: i32, o: usize, a: usize, sa: usize, b: usize, sb
     }
   } else if (sb == 0) {
     const y = v128.load32_splat(b);
+    // where the loop's own instructions take longer than the operation: two at a time
+    for (; op <= MUL && o + 16 < last; o += 32, a += 32) {
+      z = binaryOf(op, v128.load(a, 16), y);
+      v128.store(o, binaryOf(op, v128.load(a), y));
+      v128.store(o, z, 16);
+    }
     for (; ; o += 16, a += 16) {
       z = binaryOf(op, v128.load(a), y);
       if (o >= last) break;
@@ -253,6 +256,9 @@ export function apply(
       break;
     case EXP_EXACT:
       expExact(n, o, a);
+      break;
+    case SIGN:
+      sign(n, o, a);
       break;
     case EXP:
       expOfDifference(n, o, a, i32x4.splat(0), i32x4.splat(0), false);
@@ -384,38 +390,54 @@ export function columnSums(to: usize, from: usize, rows: i32, columns: i32, step
 // @ts-ignore: decorator
 @inline
 function extreme(greatest: bool, n: i32, a: usize, acc: f32): f32 {
-  // one instruction an element where pmax and pmin decide as max and min do: not for NaN, nor between zeros of both signs
-  let s0 = f32x4.splat(acc);
-  let s1 = s0;
-  // a sum tells of NaN (and ∞ − ∞ only looks like it)
-  let odd = s0;
-  let i = 0;
-  for (let at = a; i + 8 <= n; i += 8, at += 32) {
-    const x = v128.load(at);
-    const y = v128.load(at, 16);
-    s0 = greatest ? f32x4.pmax(s0, x) : f32x4.pmin(s0, x);
-    s1 = greatest ? f32x4.pmax(s1, y) : f32x4.pmin(s1, y);
-    odd = f32x4.add(odd, f32x4.add(x, y));
-  }
-  s0 = greatest ? f32x4.max(s0, s1) : f32x4.min(s0, s1);
-  const zero = f32x4.eq(s0, f32x4.splat(0));
-  if (v128.any_true(v128.or(f32x4.ne(odd, odd), zero))) {
-    s0 = f32x4.splat(acc);
-    s1 = s0;
-    for (i = 0; i + 8 <= n; i += 8) {
-      const at = a + (<usize>i << 2);
-      s0 = greatest ? f32x4.max(s0, v128.load(at)) : f32x4.min(s0, v128.load(at));
-      s1 = greatest ? f32x4.max(s1, v128.load(at, 16)) : f32x4.min(s1, v128.load(at, 16));
+  if (n >= 4) {
+    // the last vector may have numbers of the one before it
+    const last = a + (<usize>(n - 4) << 2);
+    // one instruction an element where pmax and pmin decide as max and min do: not for NaN, nor between zeros of both signs
+    let s0 = f32x4.splat(acc);
+    let s1 = s0;
+    // a sum tells of NaN (and ∞ − ∞ only looks like it)
+    let odd = s0;
+    let at = a;
+    for (; at + 48 <= last; at += 64) {
+      const x = v128.load(at);
+      const y = v128.load(at, 16);
+      const z = v128.load(at, 32);
+      const w = v128.load(at, 48);
+      s0 = near(greatest, s0, near(greatest, x, y));
+      s1 = near(greatest, s1, near(greatest, z, w));
+      odd = f32x4.add(odd, f32x4.add(f32x4.add(x, y), f32x4.add(z, w)));
     }
-    s0 = greatest ? f32x4.max(s0, s1) : f32x4.min(s0, s1);
+    for (; at < last + 16; at += 16) {
+      const x = v128.load(min(at, last));
+      s0 = near(greatest, s0, x);
+      odd = f32x4.add(odd, x);
+    }
+    s0 = near(greatest, s0, s1);
+    if (v128.any_true(v128.or(f32x4.ne(odd, odd), f32x4.eq(s0, f32x4.splat(0))))) {
+      s0 = f32x4.splat(acc);
+      s1 = s0;
+      for (at = a; at < last + 16; at += 32) {
+        const x = v128.load(min(at, last));
+        const y = v128.load(min(at + 16, last));
+        s0 = greatest ? f32x4.max(s0, x) : f32x4.min(s0, x);
+        s1 = greatest ? f32x4.max(s1, y) : f32x4.min(s1, y);
+      }
+      s0 = greatest ? f32x4.max(s0, s1) : f32x4.min(s0, s1);
+    }
+    s0 = greatest ? f32x4.max(s0, high(s0)) : f32x4.min(s0, high(s0));
+    const x = f32x4.extract_lane(s0, 0);
+    const y = f32x4.extract_lane(s0, 1);
+    return greatest ? f32.max(x, y) : f32.min(x, y);
   }
-  a += <usize>i << 2;
-  s0 = greatest ? f32x4.max(s0, high(s0)) : f32x4.min(s0, high(s0));
-  const x = f32x4.extract_lane(s0, 0);
-  const y = f32x4.extract_lane(s0, 1);
-  acc = greatest ? f32.max(x, y) : f32.min(x, y);
-  for (; i < n; i++, a += 4) acc = greatest ? f32.max(acc, load<f32>(a)) : f32.min(acc, load<f32>(a));
+  for (; n > 0; n--, a += 4) acc = greatest ? f32.max(acc, load<f32>(a)) : f32.min(acc, load<f32>(a));
   return acc;
+}
+
+// @ts-ignore: decorator
+@inline
+function near(greatest: bool, x: v128, y: v128): v128 {
+  return greatest ? f32x4.pmax(x, y) : f32x4.pmin(x, y);
 }
 
 /** The greatest of acc and a; NaN passes. */

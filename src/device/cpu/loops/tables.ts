@@ -12,7 +12,7 @@ import type { LoopTable } from './loop.ts';
 export type LoopTables = { readonly [K in ComputeType]: LoopTable };
 
 /** JavaScript alone. */
-export const LOOPS: LoopTables = {
+const LOOPS: LoopTables = {
   f32: FLOATS,
   f64: FLOATS,
   i32: integerLoops(toInt32),

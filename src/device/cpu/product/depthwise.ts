@@ -10,7 +10,7 @@ import { isDepthwise, volume } from './geometry.ts';
 const PART_BYTES = 2 ** 15;
 /** Nanoseconds of one thread for a multiplication, and for an element that is copied. */
 const MULTIPLICATION = 0.05;
-const ELEMENT = 0.2;
+const ELEMENT = 0.1;
 const ONES: Triple = [1, 1, 1];
 
 export class Depthwise {

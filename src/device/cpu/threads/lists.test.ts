@@ -7,7 +7,7 @@ import type { Operand, Stage } from '../../../ir/kernel.ts';
 import { elementwiseKernel, rowKernel } from '../../../ir/kernel.ts';
 import { CpuDevice } from '../cpuDevice.ts';
 import { empty, get, put, randomStream, SIMD_FORMS } from '../testReference.ts';
-import { FAULTS, faulty, untilLost } from './testFaults.ts';
+import { FAULTS, FAULTS_IN_PLACE, faulty, untilLost } from './testFaults.ts';
 
 const open: CpuDevice[] = [];
 function device(options: ConstructorParameters<typeof CpuDevice>[0] = {}): CpuDevice {
@@ -92,6 +92,7 @@ const CASES: Readonly<Record<string, Run>> = {
   sigmoid: elementwise([[200001]], sigmoid),
   'sigmoid in place': inPlace(100001, sigmoid),
   'a product in place': inPlace(400003, e.mul(x, 3)),
+  'a polynomial in place': inPlace(400003, e.add(e.mul(e.add(e.mul(x, e.mul(x, 0.1)), 0.5), x), 2)),
   'functions of scalars and places': elementwise(
     [[260, 1111], [1]],
     e.add(e.mul(e.tanh(x), e.scalar(0)), e.mul(e.input(1), e.index)),
@@ -225,4 +226,18 @@ describe('rows and blocks', () => {
       expect(bitsOf(cpu, run)).toBe(want);
     },
   );
+
+  test.each(FAULTS_IN_PLACE)('%s', async (_, text) => {
+    for (const name of ['a polynomial in place', 'sigmoid in place']) {
+      const run = CASES[name] as Run;
+      const want = bitsOf(device(), run);
+      const cpu = device();
+      expect(await cpu.setNumThreads(2, faulty(text))).toBe(2);
+      untilLost(cpu, () => {
+        expect(bitsOf(cpu, run)).toBe(want);
+      });
+      expect(cpu.numThreads).toBe(1);
+      expect(bitsOf(cpu, run)).toBe(want);
+    }
+  });
 });

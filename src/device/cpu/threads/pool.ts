@@ -1,9 +1,28 @@
 // Threads that share the device's memory and take tiles of jobs. The caller claims tiles like the others and in the end waits only for tiles that
 // have been claimed; what a tile computes does not depend on who does it. A thread that makes no progress for a second ends the pool.
+import type { Heap } from '../heap.ts';
 import type { Cut, ProductJob } from '../product/layout.ts';
 import type { Kernels } from '../wasm/load.ts';
-import type { Job, JobName } from './cells.ts';
-import { CELL_BYTES, CLAIM, DONE, ENDED, FIELDS, JOB, JOBS, PARKED, STOP, WAKE } from './cells.ts';
+import type { Job, JobName, Overwritten } from './cells.ts';
+import {
+  CELL_BYTES,
+  CLAIM,
+  DONE,
+  ENDED,
+  FIELDS,
+  FLAGS,
+  JOB,
+  JOBS,
+  MOST_FLAGS,
+  OVER,
+  OVER_END,
+  OVER_TILE,
+  PARKED,
+  SAVED_BYTES,
+  STOP,
+  WAKE,
+  WRITING,
+} from './cells.ts';
 import type { MakeThread, Thread } from './start.ts';
 
 /** Multiplications of a product in a nanosecond. */
@@ -60,24 +79,57 @@ export function cut(
   return { tileRows, tileColumns, across, tiles: across * Math.ceil(M / tileRows), matrices: 1 };
 }
 
+/** Bytes of a thread's own memory: what it saves, and what it works with. */
+function eachOf(workBytes: number): number {
+  return SAVED_BYTES + workBytes + 64;
+}
+
+/** Where the i-th thread saves, after the cells at `at`. */
+function savedAt(at: number, each: number, i: number): number {
+  return at + CELL_BYTES + i * each;
+}
+
+function cellsAt(memory: WebAssembly.Memory, at: number): Int32Array {
+  return new Int32Array(memory.buffer, at, FLAGS / 4);
+}
+
+function jobsOf({ product, vector }: Kernels): readonly Job[] {
+  const exports = { ...product, ...vector };
+  return JOBS.map((name) => exports[name]);
+}
+
 export class Pool {
   readonly #cell: Int32Array;
   readonly #threads: readonly Thread[];
   readonly #jobs: readonly Job[];
+  readonly #memory: WebAssembly.Memory;
+  /** Where the cells lie, and bytes from one thread's memory to the next's. */
+  readonly #at: number;
+  readonly #each: number;
+  /** What threads were overwriting when one was lost: of each, 1 + its tile. */
+  #writing: readonly number[] = [];
   /** How many compute, the caller included. */
   readonly size: number;
 
-  private constructor(kernels: Kernels, cell: Int32Array, threads: readonly Thread[]) {
-    const exports = { ...kernels.product, ...kernels.vector };
-    this.#jobs = JOBS.map((name) => exports[name]);
-    this.#cell = cell;
+  private constructor(
+    kernels: Kernels,
+    memory: WebAssembly.Memory,
+    at: number,
+    each: number,
+    threads: readonly Thread[],
+  ) {
+    this.#jobs = jobsOf(kernels);
+    this.#memory = memory;
+    this.#at = at;
+    this.#each = each;
+    this.#cell = cellsAt(memory, at);
     this.#threads = threads;
     this.size = threads.length + 1;
   }
 
   /** Bytes of a pool of `threads` in the memory, the caller's cells included. */
   static bytes(threads: number, workBytes: number): number {
-    return CELL_BYTES + (threads - 1) * (workBytes + 64);
+    return CELL_BYTES + (threads - 1) * eachOf(workBytes);
   }
 
   /**
@@ -92,12 +144,20 @@ export class Pool {
     make: MakeThread,
   ): Promise<Pool | null> {
     const { modules } = kernels;
-    const cell = new Int32Array(memory.buffer, at, CELL_BYTES / 4);
-    cell.fill(0);
+    cellsAt(memory, at).fill(0);
+    const each = eachOf(workBytes);
     const made = Array.from({ length: threads - 1 }, (_, i) => {
       try {
-        const work = at + CELL_BYTES + i * (workBytes + 64);
-        return make({ modules, jobs: JOBS, memory, cells: at, work });
+        const saved = savedAt(at, each, i);
+        return make({
+          modules,
+          jobs: JOBS,
+          memory,
+          cells: at,
+          saved,
+          work: saved + SAVED_BYTES,
+          index: i + 1,
+        });
       } catch {
         return null;
       }
@@ -108,7 +168,7 @@ export class Pool {
       if (await thread.ready) started.push(thread);
       else thread.end();
     }
-    return started.length === 0 ? null : new Pool(kernels, cell, started);
+    return started.length === 0 ? null : new Pool(kernels, memory, at, each, started);
   }
 
   /** Cuts products; null where it is not worth it. */
@@ -116,21 +176,29 @@ export class Pool {
     return cut(job, byRow, batch, M, N, K, this.size);
   }
 
-  /** How many tiles to make of a job that takes one thread `work` nanoseconds; 1 where it is not worth sharing. */
-  tiles(work: number): number {
-    return tilesOf(work, this.size);
+  /** How many tiles to make of a job that takes one thread `work` nanoseconds and overwrites `over` bytes of what it reads; 1 where it is not worth sharing. */
+  tiles(work: number, over: number): number {
+    const wanted = Math.max(tilesOf(work, this.size), work < LEAST_WORK ? 1 : Math.ceil(over / SAVED_BYTES));
+    return over > 0 && wanted > MOST_FLAGS ? 1 : wanted;
   }
 
   /**
    * Does a job of `tiles` < 2¹⁶ tiles whose fields lie at `fields`, with the others; `work`: the caller's working memory. Returns false where a thread was
-   * lost: some of the result is missing then, the pool has ended, and the lost thread may write to the memory yet.
+   * lost: some of the result is missing then, the pool has ended, and the lost thread may write to the memory yet. `over`: what the job overwrites although it reads it.
    */
-  run(name: JobName, fields: number, tiles: number, work: number): boolean {
+  run(name: JobName, fields: number, tiles: number, work: number, over: Overwritten | null): boolean {
     const cell = this.#cell;
     const index = JOBS.indexOf(name);
     const job = this.#jobs[index] as Job;
     cell[JOB] = index;
     cell[FIELDS] = fields;
+    cell[OVER] = over?.at ?? 0;
+    let flags: Uint8Array | null = null;
+    if (over !== null) {
+      cell[OVER_TILE] = over.tile;
+      cell[OVER_END] = over.end;
+      flags = new Uint8Array(this.#memory.buffer, this.#at + FLAGS, tiles).fill(0);
+    }
     Atomics.store(cell, DONE, 0);
     Atomics.store(cell, CLAIM, tiles << 16);
     Atomics.add(cell, WAKE, 1);
@@ -141,9 +209,28 @@ export class Pool {
       if (tile >= tiles) break;
       if (Atomics.compareExchange(cell, CLAIM, claim, claim + 1) !== claim) continue;
       job(fields, tile, work);
+      if (flags !== null) flags[tile] = 1;
       Atomics.add(cell, DONE, 1);
     }
     return this.#wait(tiles);
+  }
+
+  /**
+   * After `run` in place has lost a thread and the memory's contents have moved to another: does the tiles that are missing. What a thread was overwriting becomes again what
+   * it was; one that had not begun was kept from it.
+   */
+  complete(heap: Heap, name: JobName, fields: number, tiles: number, work: number, over: Overwritten): void {
+    const { u8 } = heap;
+    const flags = u8.subarray(this.#at + FLAGS, this.#at + FLAGS + tiles);
+    this.#writing.forEach((next, i) => {
+      if (next < 1) return;
+      const from = over.at + (next - 1) * over.tile;
+      const saved = savedAt(this.#at, this.#each, i);
+      u8.copyWithin(from, saved, saved + Math.min(over.tile, over.end - from));
+      flags[next - 1] = 0;
+    });
+    const job = jobsOf(heap.kernels)[JOBS.indexOf(name)] as Job;
+    for (let tile = 0; tile < tiles; tile++) if (flags[tile] === 0) job(fields, tile, work);
   }
 
   #wait(tiles: number): boolean {
@@ -160,6 +247,8 @@ export class Pool {
         if (since === 0) since = time;
         else if (time - since > MOST_WAIT) {
           this.end();
+          const all = this.#cell.subarray(WRITING + 1, FLAGS / 4);
+          this.#writing = Array.from(all, (_, i) => Atomics.exchange(all, i, -1));
           return false;
         }
       }

@@ -15,11 +15,12 @@ export function serve(): void {
   } & Port;
   const port = scope.process?.getBuiltinModule?.('node:worker_threads')?.parentPort ?? scope;
 
-  const work = ({ modules, jobs, memory, cells, work }: Start): void => {
+  const work = ({ modules, jobs, memory, cells, work, saved, index }: Start): void => {
     const [CLAIM, DONE, WAKE, PARKED, STOP, JOB, FIELDS, ENDED] = [0, 1, 2, 3, 4, 5, 6, 7];
+    const [OVER, OVER_TILE, OVER_END, WRITING, FLAGS] = [8, 9, 10, 16 + index, 128];
     /** A wake costs 30–65 µs, so a thread looks about for 0.2 ms before it sleeps. */
     const SPIN = 0.2;
-    const cell = new Int32Array(memory.buffer, cells, 16);
+    const cell = new Int32Array(memory.buffer, cells, 32);
     const kernels = modules.map((module) => new WebAssembly.Instance(module, { env: { memory } }).exports);
     const exports = Object.assign({}, ...kernels) as Record<string, Job>;
     const run = jobs.map((name) => exports[name] as Job);
@@ -33,7 +34,20 @@ export function serve(): void {
         idleSince = 0;
         if (Atomics.compareExchange(cell, CLAIM, claim, claim + 1) !== claim) continue;
         // the job stays as it is while one of its tiles is claimed and not done
+        const over = (cell[OVER] as number) >>> 0;
+        if (over > 0) {
+          const from = over + tile * (cell[OVER_TILE] as number);
+          const to = Math.min(from + (cell[OVER_TILE] as number), (cell[OVER_END] as number) >>> 0);
+          // the memory may have grown
+          const u8 = new Uint8Array(memory.buffer);
+          u8.copyWithin(saved, from, to);
+          if (Atomics.compareExchange(cell, WRITING, 0, tile + 1) !== 0) break;
+        }
         (run[cell[JOB] as number] as Job)(cell[FIELDS] as number, tile, work);
+        if (over > 0) {
+          Atomics.store(new Uint8Array(memory.buffer), cells + FLAGS + tile, 1);
+          if (Atomics.compareExchange(cell, WRITING, tile + 1, 0) !== tile + 1) break;
+        }
         Atomics.add(cell, DONE, 1);
       } else if (idleSince === 0) idleSince = performance.now();
       else if (turn % 32 === 0 && performance.now() - idleSince > SPIN) {

@@ -6,24 +6,24 @@ import type { Operand } from '../../../ir/kernel.ts';
 import type { Allocator } from '../allocator.ts';
 import type { Heap } from '../heap.ts';
 import type { Temporaries } from '../temporaries.ts';
-import type { JobName } from './cells.ts';
+import type { JobName, Overwritten } from './cells.ts';
 import type { Pool } from './pool.ts';
 
 export class Threads {
   /** Null where there are none. */
   pool: Pool | null = null;
+  /** The caller's own working memory; taken at the beginning, for above arrays it would cut the memory in two. */
+  readonly work: number;
   readonly #heap: Heap;
-  readonly #allocator: Allocator;
   readonly #temporaries: Temporaries;
   readonly #moved: () => void;
-  #work = 0;
 
   /** `moved` is called when the heap has moved to another memory, because a thread was lost. */
   constructor(heap: Heap, allocator: Allocator, temporaries: Temporaries, moved: () => void) {
     this.#heap = heap;
-    this.#allocator = allocator;
     this.#temporaries = temporaries;
     this.#moved = moved;
+    this.work = allocator.take(this.workBytes, 'cpu');
   }
 
   /** Bytes of a thread's working memory. */
@@ -31,25 +31,25 @@ export class Threads {
     return this.#heap.kernels.product.workBytes();
   }
 
-  /** The caller's own working memory. */
-  get work(): number {
-    if (this.#work === 0) this.#work = this.#allocator.take(this.workBytes, this.#temporaries.op);
-    return this.#work;
-  }
-
-  /** How many tiles to make, `most` at the most, of work that takes one thread so many nanoseconds; 1 where it is not to be shared. */
-  tiles(nanoseconds: number, most: number): number {
-    return this.pool === null ? 1 : Math.min(this.pool.tiles(nanoseconds), most);
+  /** How many tiles to make, `most` at the most, of work that takes one thread so many nanoseconds; 1 where it is not to be shared. `over`: bytes it overwrites in place. */
+  tiles(nanoseconds: number, most: number, over = 0): number {
+    return this.pool === null ? 1 : Math.min(this.pool.tiles(nanoseconds, over), most);
   }
 
   /**
    * Does the job whose fields lie at `fields`, cut into `tiles`; `alone` does the same without threads, where there is one tile or none, and once more from the beginning
-   * where a thread was lost. So the job must not overwrite what it reads, and `alone` must look at the heap's kernels itself: they may be others by then.
+   * where a thread was lost. So the job must not overwrite what it reads, but for `over`, of which each tile reads and overwrites its own part; and `alone` must look at the
+   * heap's kernels itself: they may be others by then.
    */
-  run(job: JobName, fields: number, tiles: number, alone: () => void): void {
-    if (this.pool !== null && tiles > 1) {
-      if (this.pool.run(job, fields, tiles, this.work)) return;
+  run(job: JobName, fields: number, tiles: number, alone: () => void, over: Overwritten | null = null): void {
+    const { pool } = this;
+    if (pool !== null && tiles > 1) {
+      if (pool.run(job, fields, tiles, this.work, over)) return;
       this.#lose();
+      if (over !== null) {
+        pool.complete(this.#heap, job, fields, tiles, this.work, over);
+        return;
+      }
     }
     alone();
   }

@@ -30,7 +30,15 @@ export interface VectorExports {
   sum(n: number, a: number, acc: number): number;
   rowSums(to: number, from: number, images: number, rows: number, n: number): void;
   columnSums(to: number, from: number, rows: number, columns: number, step: number): void;
-  run(steps: number, bytes: number, first: number, end: number, from: number, to: number): void;
+  run(
+    steps: number,
+    bytes: number,
+    first: number,
+    end: number,
+    every: number,
+    from: number,
+    to: number,
+  ): void;
   readonly runTile: Job;
   greatest(n: number, a: number, acc: number): number;
   least(n: number, a: number, acc: number): number;
@@ -51,14 +59,16 @@ const FUNCTIONS = 8;
 /** exp, which in lists can have a word: its sign bit for exp(−a), else 1 for exp(a − b); and 2 for 1 / (1 + exp). */
 export const EXP = 8;
 const EXP_EXACT = 12;
+const SIGN = 13;
 const BINARY = 16;
 export const NEG = 0;
 export const SUB = 17;
 export const SELECT = 32;
 /** Operations of lists that are no loops: folds along a row. */
 export const FOLD_CODES = { sum: 33, max: 34, min: 35 } as const;
-/** Counting up, no loop either. */
+/** Counting up, and exp(a − b) with their sum, no loops either. */
 export const COUNT = 36;
+export const POWERS = 37;
 const ADD_INT = 40;
 /** Whether a number is that of exp or its like, which take several times as long as the rest. */
 export function isFunction(code: number): boolean {
@@ -116,6 +126,7 @@ export function vectorLoops(v: VectorExports): VectorLoops {
   STRAIGHT.forEach((name, i) => {
     unaries[name] = straight(i, unary[name]);
   });
+  unaries.sign = straight(SIGN, unary.sign);
   const binaries = { ...binary };
   PAIRS.forEach((name, i) => {
     binaries[name] = straight(BINARY + i, binary[name]);
