@@ -375,7 +375,7 @@ const BAD: readonly Bad[] = [
   ['nothing to join', () => nd.concat(), ArgumentError, /\[concat\]/],
   ['a seed', () => random.seed(any('now')), ArgumentError, /\[random\.seed\]/],
   ['a range of integers that is empty', () => nd.random.randint(3, 3), ArgumentError, /high above low/],
-  ['a negative deviation', () => nd.random.normal(0, -1), ArgumentError, /scale ≥ 0/],
+  ['a negative deviation', () => nd.random.normal(0, -1), ArgumentError, /scale above 0/],
   ['new NDArray', () => Reflect.construct(NDArray, []), ArgumentError, /nd\.array/],
 
   // --- arrays that were freed, contexts ---

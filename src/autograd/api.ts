@@ -39,12 +39,7 @@ function scoped<R>(
   enter: () => () => void,
   fn: (() => R) | TrainMode | undefined,
 ): R | Disposable {
-  if (isTrainMode(fn)) return openScoped(op, enter);
-  if (typeof fn !== 'function')
-    throw new ArgumentError(`expected a callback, received ${describe(fn)}. Write autograd.${op}(() => …).`, {
-      op,
-    });
-  return runScoped(op, enter, fn);
+  return isTrainMode(fn) ? openScoped(op, enter) : runScoped(op, enter, fn);
 }
 
 /**

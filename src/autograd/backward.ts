@@ -3,7 +3,7 @@ import { adoptStorage, bodyOf, type NDArray, runInScope, setOwner, setTape } fro
 import { currentScope, outsideScopes } from '../array/scope.ts';
 import type { Context } from '../core/context.ts';
 import { AutogradError, ContextError, ShapeError } from '../core/errors.ts';
-import { sameShape, shapeText, stridesOf } from '../core/shape.ts';
+import { sameShape, shapeText } from '../core/shape.ts';
 import { iadd } from '../ops/binary.ts';
 import { ones, zeros } from '../ops/creation.ts';
 import { slots } from '../ops/invoke.ts';
@@ -266,7 +266,7 @@ function store(variable: Variable, sum: NDArray): void {
   const gradient = gradientOf(variable, sum.context);
   setTape(gradient, undefined);
   if (variable.gradReq === 'add') iadd(gradient, sum);
-  else if (variable.fixed) setStridedSlice(gradient, sum, gradient.shape, 0, stridesOf(gradient.shape));
+  else if (variable.fixed) setStridedSlice(gradient, sum);
   // the sum's memory becomes the gradient's, unless somebody else has it too
   else {
     adoptStorage(gradient, bodyOf(sum, 'backward').storage.refs === 1 ? sum : copy(sum));

@@ -64,7 +64,7 @@ export function toShape(value: number | readonly number[], op: string): Shape {
   for (const d of dims) {
     if (!Number.isInteger(d) || d < 0)
       throw new ShapeError(
-        `expected extents that are integers ≥ 0, received ${shapeText(dims.map((x) => x as number))}. Check the shape.`,
+        `expected extents that are integers ≥ 0, received ${shapeText(dims)}. Check the shape.`,
         { op },
       );
     size *= d;

@@ -3,7 +3,7 @@
 import type { NDArray } from '../array/ndarray.ts';
 import { cpu } from '../core/context.ts';
 import { ShapeError } from '../core/errors.ts';
-import { type Shape, shapeText, sizeOf, stridesOf } from '../core/shape.ts';
+import { type Shape, shapeText, sizeOf } from '../core/shape.ts';
 import { readNow } from '../nd/reading.ts';
 import { numberArg, readArgs, wordArg } from '../ops/args.ts';
 import { drawNormal, drawUniform, full } from '../ops/creation.ts';
@@ -14,8 +14,7 @@ import { orthonormal } from './orthonormal.ts';
 
 /** Copies values into an array of the same shape, whatever its dtype. */
 function assign(target: NDArray, values: NDArray): void {
-  const fitting = values.dtype === target.dtype ? values : astype(values, target.dtype);
-  setStridedSlice(target, fitting, target.shape, 0, stridesOf(target.shape));
+  setStridedSlice(target, values.dtype === target.dtype ? values : astype(values, target.dtype));
 }
 
 function assignHost(target: NDArray, values: Float32Array<ArrayBuffer>): void {
@@ -61,10 +60,9 @@ abstract class WithOptions extends Initializer {
 }
 
 /** Numbers from U(−scale, scale), or from N(0, scale²). */
-function drawn(kind: 'uniform' | 'normal', scale: number, shape: Shape): NDArray {
-  return kind === 'uniform'
-    ? drawUniform(-scale, scale, shape, 'float32', cpu(0))
-    : drawNormal(0, scale, shape, 'float32', cpu(0));
+function drawn(kind: 'uniform' | 'normal' | 'gaussian', scale: number, shape: Shape): NDArray {
+  const [draw, first] = kind === 'uniform' ? [drawUniform, -scale] : [drawNormal, 0];
+  return draw(first, scale, shape, 'float32', cpu(0));
 }
 
 /** From U(−scale, scale); scale 0.07. The default of `initialize()`. */
@@ -169,7 +167,7 @@ export class Xavier extends WithOptions {
     const factor =
       this.factorType === 'avg' ? (fanIn + fanOut) / 2 : this.factorType === 'in' ? fanIn : fanOut;
     const scale = Math.sqrt(this.magnitude / factor);
-    assign(data, drawn(this.rndType === 'uniform' ? 'uniform' : 'normal', scale, shape));
+    assign(data, drawn(this.rndType, scale, shape));
   }
 }
 

@@ -5,7 +5,7 @@ import { outsideScopes } from '../array/scope.ts';
 import { type Context, cpu } from '../core/context.ts';
 import { STORED, type TypedArray } from '../core/dtype.ts';
 import { ArgumentError, DTypeError, LoadError, ShapeError } from '../core/errors.ts';
-import { asShape, describe, sameShape, shapeText, stridesOf } from '../core/shape.ts';
+import { asShape, describe, sameShape, shapeText } from '../core/shape.ts';
 import { deviceOf } from '../device/registry.ts';
 import { readParams, writeParams } from '../formats/params.ts';
 import type { RawArray } from '../formats/raw.ts';
@@ -267,7 +267,7 @@ function commit(parameter: Parameter, arrays: NDArray[]): void {
   }
   for (const from of arrays) {
     const to = own.find((array) => array.context === from.context) as NDArray;
-    setStridedSlice(to, from, to.shape, 0, stridesOf(to.shape));
+    setStridedSlice(to, from);
     from.dispose();
   }
 }

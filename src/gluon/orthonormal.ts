@@ -14,8 +14,9 @@ export function orthonormal(
   // the vectors to be made orthonormal: the rows, or the columns of a tall matrix
   const tall = rows > columns;
   const [count, length] = tall ? [columns, rows] : [rows, columns];
+  const place = (v: number, i: number): number => (tall ? i * columns + v : v * columns + i);
   const vectors = Array.from({ length: count }, (_, v) =>
-    Float64Array.from({ length }, (_, i) => values[tall ? i * columns + v : v * columns + i] as number),
+    Float64Array.from({ length }, (_, i) => values[place(v, i)] as number),
   );
   vectors.forEach((vector, v) => {
     for (let pass = 0; pass < 2; pass++)
@@ -32,8 +33,7 @@ export function orthonormal(
   });
   const out = new Float32Array(rows * columns);
   vectors.forEach((vector, v) => {
-    for (let i = 0; i < length; i++)
-      out[tall ? i * columns + v : v * columns + i] = scale * (vector[i] as number);
+    for (let i = 0; i < length; i++) out[place(v, i)] = scale * (vector[i] as number);
   });
   return out;
 }

@@ -1,20 +1,19 @@
 // A parameter: named values on one or several contexts, with a shape that may wait for the first batch. Drawing is left to the
 // initialisers, gradients to autograd, names of blocks to naming.ts.
-import { NDArray, setTape } from '../array/ndarray.ts';
+import { bodyOf, type NDArray, setTape } from '../array/ndarray.ts';
 import { gradientOf } from '../autograd/backward.ts';
 import type { GradReq } from '../autograd/mode.ts';
 import { placeOf, setVariable } from '../autograd/tape.ts';
 import { type Context, currentContext } from '../core/context.ts';
 import { checkDType, type DType } from '../core/dtype.ts';
 import {
-  ArgumentError,
   AutogradError,
   ContextError,
   DeferredInitializationError,
   NotInitializedError,
   ShapeError,
 } from '../core/errors.ts';
-import { asShape, describe, type Shape, shapeText, stridesOf } from '../core/shape.ts';
+import { asShape, type Shape, shapeText } from '../core/shape.ts';
 import { array as copyOf } from '../nd/make.ts';
 import { booleanArg, numberArg, readArgs, wordArg } from '../ops/args.ts';
 import { slots } from '../ops/invoke.ts';
@@ -24,12 +23,14 @@ import { type Contexts, type HostArray, makeOwned, placeOn, toContexts } from '.
 import { Uniform } from './init.ts';
 import { type InitializerLike, toInitializer } from './initByName.ts';
 import {
+  agree,
   extents,
   GRAD_REQS,
   isKnown,
   PARAMETER_OPTIONS,
   type ParameterInitOptions,
   type ParameterOptions,
+  warnOfValues,
 } from './parameterOptions.ts';
 import { clear, draw, free, freeGradient, meanOf } from './parameterValues.ts';
 import { offTape, unrecorded } from './quiet.ts';
@@ -103,7 +104,7 @@ export class Parameter {
       PARAMETER_OPTIONS,
     );
     this.#name = (values['name'] as string | undefined) ?? '';
-    const op = this.#name === '' ? 'Parameter' : this.#name;
+    const op = this.#label;
     const shape = values['shape'] as number | readonly number[] | null | undefined;
     this.#shape = shape === undefined || shape === null ? null : extents(shape, op);
     this.#dtype = checkDType(values['dtype'] ?? 'float32', op);
@@ -170,9 +171,7 @@ export class Parameter {
     );
     const op = this.#label;
     if (this.#arrays.length > 0 && !booleanArg(op, values, 'forceReinit', false)) {
-      console.warn(
-        `[${op}] is initialized already, so initialize() left it as it is. Pass { forceReinit: true } to draw new values.`,
-      );
+      warnOfValues(op);
       return;
     }
     const chosen = (values['init'] ?? this.init ?? values['defaultInit'] ?? new Uniform()) as InitializerLike;
@@ -226,7 +225,7 @@ export class Parameter {
   listCtx(): Context[] {
     if (this.#deferred !== null) return [...this.#deferred.contexts];
     this.#checkInitialized();
-    return this.#arrays.map((array) => array.context);
+    return this.#contexts;
   }
 
   /**
@@ -234,13 +233,8 @@ export class Parameter {
    * @throws ShapeError where the shape differs; NotInitializedError before `initialize`; ContextError where values would leave a GPU
    */
   setData(data: NDArray): void {
-    const op = this.#label;
-    if (!(data instanceof NDArray))
-      throw new ArgumentError(`expected an NDArray, received ${describe(data)}. Make one with nd.array(…).`, {
-        op,
-      });
-    this.#merge(data.shape);
-    const contexts = this.#deferred?.contexts ?? this.#arrays.map((array) => array.context);
+    this.#merge(bodyOf(data, this.#label).shape);
+    const contexts = this.#deferred?.contexts ?? this.#contexts;
     if (contexts.length === 0) this.#checkInitialized();
     for (const array of this.#arrays) slots.tape?.writing?.('setData', array);
     // a compiled step sees a write, but not how a parameter gets its first values
@@ -252,8 +246,7 @@ export class Parameter {
     }
     quiet(() => {
       fresh.forEach((from, i) => {
-        const to = this.#arrays[i] as NDArray;
-        setStridedSlice(to, from, to.shape, 0, stridesOf(to.shape));
+        setStridedSlice(this.#arrays[i] as NDArray, from);
         from.dispose();
       });
     });
@@ -281,8 +274,7 @@ export class Parameter {
 
   /** `Parameter dense0_weight (shape=(2, 0), dtype=float32)`. */
   toString(): string {
-    const shape = this.#shape === null ? 'None' : shapeText(this.#shape);
-    return `Parameter ${this.#name} (shape=${shape}, dtype=${this.#dtype})`;
+    return `Parameter ${this.#name} (shape=${this.#shapeText}, dtype=${this.#dtype})`;
   }
 
   /** What `console.log` shows in Node. */
@@ -294,11 +286,20 @@ export class Parameter {
     return this.#name === '' ? 'Parameter' : this.#name;
   }
 
+  get #contexts(): Context[] {
+    return this.#arrays.map((array) => array.context);
+  }
+
+  /** The shape as texts have it. */
+  get #shapeText(): string {
+    return this.#shape === null ? 'None' : shapeText(this.#shape);
+  }
+
   /** The shape with unknown extents filled in from another. */
   #merge(given: Shape): Shape {
     const own = this.#shape;
     if (own === null) return given;
-    if (own.length !== given.length || own.some((d, i) => d !== 0 && given[i] !== 0 && d !== given[i]))
+    if (!agree(own, given))
       throw new ShapeError(
         `expected shape ${shapeText(own)}${own.includes(0) ? ' (0: not known yet)' : ''}, received ${shapeText(given)}. The extents that are known cannot change.`,
         { op: this.#label },
@@ -334,7 +335,7 @@ export class Parameter {
     const variable = placeOf(array)?.variable;
     if (variable != null && this.#gradReq !== 'null') return gradientOf(variable, array.context);
     throw new AutogradError(
-      "expected a parameter with a gradient, received one with gradReq 'null', which keeps none. Set gradReq to 'write' before the forward pass.",
+      "expected a parameter with a gradient, received one with gradReq 'null'. Set gradReq to 'write' before the forward pass.",
       { op: this.#label },
     );
   }
@@ -345,13 +346,13 @@ export class Parameter {
     if (this.#deferred !== null) {
       const who = this.#block === '' ? 'the block that uses it' : this.#block;
       throw new DeferredInitializationError(
-        `expected values, received a parameter of shape ${this.#shape === null ? 'None' : shapeText(this.#shape)} whose unknown extents (0) wait for a first batch: ${who} has not run yet. ` +
+        `expected values, received a parameter of shape ${this.#shapeText} whose unknown extents (0) wait for a first batch: ${who} has not run yet. ` +
           'Run one batch through the net, give the extent (inUnits, inChannels), or call inferShape(x).',
         { op },
       );
     }
     throw new NotInitializedError(
-      'expected values, received a parameter that is not initialized. Call net.initialize(), or load values with await net.loadParameters(source), first. ' +
+      'expected values, received a parameter that is not initialized. Call net.initialize() or await net.loadParameters(source) first. ' +
         'Blocks in #private fields and plain arrays are reached only after registerChild.',
       { op },
     );
@@ -362,9 +363,8 @@ export class Parameter {
     const wanted = ctx ?? (arrays.length === 1 ? (arrays[0] as NDArray).context : currentContext());
     const found = arrays.find((array) => array.context === wanted);
     if (found !== undefined) return found;
-    const where = arrays.map((array) => String(array.context)).join(', ');
     throw new ContextError(
-      `expected values on ${wanted}, received a parameter on ${where}. Move the net: await net.resetCtx(${wanted}); or copy the input to where the net is.`,
+      `expected values on ${wanted}, received a parameter on ${this.#contexts.join(', ')}. Move the net: await net.resetCtx(${wanted}); or copy the input.`,
       { op: this.#label },
     );
   }
@@ -381,8 +381,7 @@ export class Parameter {
         if (deferred !== null) parameter.#deferred = { ...deferred, contexts };
       },
       contextsOf: (parameter) =>
-        parameter.#deferred?.contexts ??
-        (parameter.#arrays.length > 0 ? parameter.#arrays.map((array) => array.context) : undefined),
+        parameter.#deferred?.contexts ?? (parameter.#arrays.length > 0 ? parameter.#contexts : undefined),
       install: (parameter, arrays) => parameter.#install(arrays),
       arraysOf: (parameter) => parameter.#arrays,
       release(parameter) {

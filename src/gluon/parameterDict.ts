@@ -9,7 +9,7 @@ import { loadArrays, saveArrays } from './files.ts';
 import { type Contexts, toContexts } from './hostArray.ts';
 import { type InitializerLike, toInitializer } from './initByName.ts';
 import { internals, Parameter, type ParameterOptions, resetContexts } from './parameter.ts';
-import { PARAMETER_OPTIONS } from './parameterOptions.ts';
+import { agree, PARAMETER_OPTIONS, warnOfValues } from './parameterOptions.ts';
 import { indentRest } from './text.ts';
 
 /** Options of `initialize`. */
@@ -114,10 +114,7 @@ export class ParameterDict extends Map<string, Parameter> {
       if (!again) for (const parameter of done) internals.release(parameter);
       throw error;
     }
-    if (left.length > 0)
-      console.warn(
-        `[initialize] ${left.join(', ')}: initialized already, and left as they are. Pass { forceReinit: true } to draw new values.`,
-      );
+    if (left.length > 0) warnOfValues(left.join(', '));
   }
 
   /** Sets every gradient to 0. */
@@ -192,8 +189,7 @@ export class ParameterDict extends Map<string, Parameter> {
     if (shape === undefined) return;
     const wanted = typeof shape === 'number' ? [shape] : shape;
     const has = found.shape;
-    if (wanted.length !== has.length || wanted.some((d, i) => d !== 0 && has[i] !== 0 && d !== has[i]))
-      refuse('shape', shapeText(wanted), shapeText(has));
+    if (!agree(wanted, has)) refuse('shape', shapeText(wanted), shapeText(has));
     if (has.includes(0)) found.shape = wanted;
   }
 }

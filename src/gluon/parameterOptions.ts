@@ -62,6 +62,18 @@ export function extents(value: number | readonly number[], op: string): Shape {
   return asShape(dims.map((d: number) => (d === -1 ? 0 : d)));
 }
 
+/** Whether two shapes can be of one parameter: extents that both know are the same. */
+export function agree(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((d, i) => d === 0 || b[i] === 0 || d === b[i]);
+}
+
+/** Says that `initialize` left parameters as they were. */
+export function warnOfValues(names: string): void {
+  console.warn(
+    `[initialize] ${names}: initialized already, and left as found. Pass { forceReinit: true } to draw new values.`,
+  );
+}
+
 /** Whether a shape has no unknown extent. */
 export function isKnown(shape: Shape | null): shape is Shape {
   return shape !== null && !shape.includes(0);

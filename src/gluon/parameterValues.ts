@@ -4,7 +4,7 @@ import { outsideScopes } from '../array/scope.ts';
 import { placeOf } from '../autograd/tape.ts';
 import { type Context, cpu } from '../core/context.ts';
 import type { DType } from '../core/dtype.ts';
-import { type Shape, stridesOf } from '../core/shape.ts';
+import type { Shape } from '../core/shape.ts';
 import { add, div } from '../ops/binary.ts';
 import { zeros } from '../ops/creation.ts';
 import { arrayFromBytes } from '../ops/invoke.ts';
@@ -68,7 +68,7 @@ export function clear(array: NDArray): void {
       true,
       () => {
         const zero = zeros([1], { ctx: array.context, dtype: array.dtype });
-        setStridedSlice(array, zero, array.shape, 0, stridesOf(array.shape));
+        setStridedSlice(array, zero);
       },
     ),
   );

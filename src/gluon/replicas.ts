@@ -2,7 +2,6 @@
 import { bodyOf, type NDArray, runInScope } from '../array/ndarray.ts';
 import { placeOf, type Variable } from '../autograd/tape.ts';
 import { AutogradError, ContextError } from '../core/errors.ts';
-import { stridesOf } from '../core/shape.ts';
 import { asInContext } from '../nd/transfer.ts';
 import { add } from '../ops/binary.ts';
 import { setStridedSlice } from '../ops/slices.ts';
@@ -78,14 +77,7 @@ export function sumOverContexts(replicas: readonly Replica[]): void {
         true,
         () => {
           const sum = copies.reduce((total, gradient) => add(total, move(gradient, total, name)));
-          for (const gradient of copies)
-            setStridedSlice(
-              gradient,
-              move(sum, gradient, name),
-              gradient.shape,
-              0,
-              stridesOf(gradient.shape),
-            );
+          for (const gradient of copies) setStridedSlice(gradient, move(sum, gradient, name));
         },
       );
 }

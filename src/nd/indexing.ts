@@ -93,13 +93,19 @@ function regionOf(op: string, x: NDArray, index: readonly Index[]): Region {
   return region;
 }
 
-function numberOf(op: string, shape: readonly number[], axis: number, item: number): number {
+function numberOf(
+  op: string,
+  shape: readonly number[],
+  axis: number,
+  item: unknown,
+  what = 'an index',
+): number {
   const extent = shape[axis] as number;
-  if (!Number.isInteger(item) || item < -extent || item >= extent)
+  if (typeof item !== 'number' || !Number.isInteger(item) || item < -extent || item >= extent)
     throw new ShapeError(
       extent === 0
-        ? `expected no index along axis ${axis}, whose extent is 0, received ${item}. The array is empty.`
-        : `expected an index from ${-extent} to ${extent - 1} along axis ${axis} of shape ${shapeText(shape)}, received ${item}. Check the index.`,
+        ? `expected no index along axis ${axis}, whose extent is 0, received ${describe(item)}. The array is empty.`
+        : `expected ${what} from ${-extent} to ${extent - 1} along axis ${axis} of shape ${shapeText(shape)}, received ${describe(item)}. Check the index.`,
       { op },
     );
   return item < 0 ? item + extent : item;
@@ -136,13 +142,7 @@ function listOf(
       `expected a number, a range as text, null or an array of indices, received ${describe(item)}. Write x.at(0, '1:3').`,
       { op },
     );
-  const extent = shape[axis] as number;
-  for (const i of list.flat(Infinity) as unknown[])
-    if (typeof i !== 'number' || !Number.isInteger(i) || i < -extent || i >= extent)
-      throw new ShapeError(
-        `expected indices from ${-extent} to ${extent - 1} along axis ${axis}, received ${describe(i)}. Check the indices.`,
-        { op },
-      );
+  for (const i of list.flat(Infinity) as unknown[]) numberOf(op, shape, axis, i, 'indices');
   return list;
 }
 
@@ -199,12 +199,10 @@ function gather(
   hold(result);
   // (lists…, before…, after…) → (before…, lists…, after…)
   const n = common.length;
-  const rest = Array.from({ length: result.ndim - n }, (_, i) => n + i);
-  return transpose(result, [
-    ...rest.slice(0, lead),
-    ...Array.from({ length: n }, (_, i) => i),
-    ...rest.slice(lead),
-  ]);
+  return transpose(
+    result,
+    result.shape.map((_, i) => (i < lead ? n + i : i < lead + n ? i - lead : i)),
+  );
 }
 
 const scatter = customKernel('scatterNd');

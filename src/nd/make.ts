@@ -23,6 +23,10 @@ export function encode(values: ArrayLike<number>, dtype: DType): ArrayBufferView
   return new STORED[dtype](values);
 }
 
+function isList(value: unknown): value is ArrayLike<unknown> {
+  return Array.isArray(value) || ArrayBuffer.isView(value);
+}
+
 /** Nested values in row-major order, with their shape; throws, saying where, for ragged lists and values that are no numbers. */
 export function flattenNested(
   source: readonly unknown[],
@@ -30,12 +34,7 @@ export function flattenNested(
   where = '',
 ): { readonly values: number[]; readonly shape: readonly number[] } {
   const shape: number[] = [];
-  for (
-    let at: unknown = source;
-    Array.isArray(at) || ArrayBuffer.isView(at);
-    at = (at as ArrayLike<unknown>)[0]
-  )
-    shape.push((at as ArrayLike<unknown>).length);
+  for (let at: unknown = source; isList(at); at = at[0]) shape.push(at.length);
   const values: number[] = [];
   const walk = (value: unknown, axis: number, path: string): void => {
     if (axis === shape.length) {
@@ -55,16 +54,12 @@ export function flattenNested(
       return;
     }
     const extent = shape[axis] as number;
-    if (
-      !(Array.isArray(value) || ArrayBuffer.isView(value)) ||
-      (value as unknown as ArrayLike<unknown>).length !== extent
-    )
+    if (!isList(value) || value.length !== extent)
       throw new ShapeError(
         `expected rows of one length (${extent} along axis ${axis}), received ${Array.isArray(value) ? value.length : describe(value)} at ${path}. Pad the shorter rows.`,
         { op },
       );
-    const list = value as unknown as ArrayLike<unknown>;
-    for (let i = 0; i < extent; i++) walk(list[i], axis + 1, `${path}[${i}]`);
+    for (let i = 0; i < extent; i++) walk(value[i], axis + 1, `${path}[${i}]`);
   };
   walk(source, 0, where);
   return { values, shape };

@@ -138,9 +138,7 @@ export interface NDArrayMethods extends Derived, Iterable<NDArray> {
 function toPrimitive(x: NDArray, hint: string): string {
   if (hint === 'string') return text(x);
   throw new ArgumentError(
-    hint === 'number'
-      ? 'expected a method, received an operator such as < > - * / on an array. Write a.greater(b), a.lesser(b), a.sub(b), a.mul(b), a.div(b), a.neg(); for its value, await a.asscalar().'
-      : 'expected a method, received the operator + or == on an array. Write a.add(b) or a.equal(b); for text, String(a).',
+    `expected a method, received an operator such as ${hint === 'number' ? '< > - * /' : '+ =='} on an array. Write a.add(b), a.sub(b), a.mul(b), a.div(b), a.neg(), a.equal(b), a.greater(b), a.lesser(b); for its value, await a.asscalar(); for text, String(a).`,
     { op: 'NDArray' },
   );
 }

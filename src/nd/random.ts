@@ -4,6 +4,7 @@ import { bodyOf, type NDArray } from '../array/ndarray.ts';
 import { checkContext } from '../core/context.ts';
 import { checkDType } from '../core/dtype.ts';
 import { ArgumentError, ShapeError } from '../core/errors.ts';
+import { checkSeed } from '../core/random/mxnetCpu.ts';
 import { toShape } from '../core/shape.ts';
 import { seedDevices } from '../device/registry.ts';
 import { integerArg, isOptions, numberArg, readArgs } from '../ops/args.ts';
@@ -60,10 +61,8 @@ export function normal(
   const op = 'random.normal';
   const values = readArgs(op, [loc, scale, shape, options], ['loc', 'scale', 'shape'], ['ctx', 'dtype']);
   const deviation = numberArg(op, values, 'scale', 1);
-  if (deviation < 0)
-    throw new ArgumentError(`expected a scale ≥ 0, received ${deviation}. It is the standard deviation.`, {
-      op,
-    });
+  if (!(deviation > 0))
+    throw new ArgumentError(`expected a scale above 0, received ${deviation}. It is the deviation.`, { op });
   return drawNormal(
     numberArg(op, values, 'loc', 0),
     deviation,
@@ -129,10 +128,7 @@ export function shuffle(x: NDArray): NDArray {
 
 /** Starts all generators anew, those of devices opened later too. */
 export function seed(state: number): void {
-  if (!Number.isInteger(state))
-    throw new ArgumentError(`expected an integer seed, received ${String(state)}. Write random.seed(42).`, {
-      op: 'random.seed',
-    });
+  checkSeed(state);
   slots.trace?.passing('random.seed', 'generator to begin anew', 'Call it before.');
   if (slots.standIn === null) seedDevices(state);
 }

@@ -2,7 +2,7 @@
 import { bodyOf, NDArray } from '../array/ndarray.ts';
 import { Context, cpu } from '../core/context.ts';
 import { ArgumentError, ContextError, ShapeError } from '../core/errors.ts';
-import { describe, sameShape, shapeText, stridesOf } from '../core/shape.ts';
+import { describe, sameShape, shapeText } from '../core/shape.ts';
 import { deviceOf } from '../device/registry.ts';
 import { arrayFromBytes, slots } from '../ops/invoke.ts';
 import { astype, copy } from '../ops/moves.ts';
@@ -48,7 +48,7 @@ export function copyto(x: NDArray, other: NDArray | Context): NDArray {
       if (source !== x) source.dispose();
       source = converted;
     }
-    return setStridedSlice(other, source, other.shape, 0, stridesOf(other.shape));
+    return setStridedSlice(other, source);
   } finally {
     if (source !== x) source.dispose();
   }

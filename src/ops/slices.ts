@@ -124,13 +124,13 @@ const setSliceOp = defineOp<SliceAttrs>({
   grad: null,
 });
 
-/** Writes a value (broadcast to `shape`) into a regular piece of an array: the inverse of `stridedSlice`. */
+/** Writes a value (broadcast to `shape`) into a regular piece of an array, by default into all of it: the inverse of `stridedSlice`. */
 export function setStridedSlice(
   x: NDArray,
   value: NDArray,
-  shape: readonly number[],
-  offset: number,
-  strides: readonly number[],
+  shape: readonly number[] = x.shape,
+  offset = 0,
+  strides: readonly number[] = stridesOf(shape),
 ): NDArray {
   return invokeInto(setSliceOp, x, [value], { shape: asShape(shape), offset, strides });
 }

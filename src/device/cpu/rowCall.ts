@@ -223,16 +223,13 @@ export class RowCall {
   /** Sets the inputs of `program` to `n` elements from `l` on of row (o, i). */
   #pointAlong(program: Program, o: number, i: number, l: number, n: number): void {
     const { inputs, base, stride, indexSlot } = program;
-    for (let k = 0; k < inputs.length; k++) {
-      const leaf = inputs[k] as { slot: number; index: number };
-      const input = this.#inputs[leaf.index];
+    for (const { slot, index } of inputs) {
+      const input = this.#inputs[index];
       if (input === undefined) {
         // a stage's values, which lie in the output
-        base[leaf.slot] = this.#outAt + o * this.#length + l;
-        stride[leaf.slot] = 1;
-        continue;
-      }
-      this.#point(program, leaf.slot, input, o, i, l, n, input.sl);
+        base[slot] = this.#outAt + o * this.#length + l;
+        stride[slot] = 1;
+      } else this.#point(program, slot, input, o, i, l, n, input.sl);
     }
     if (indexSlot >= 0) countUp(this.#m, base[indexSlot] as number, l, n);
   }
@@ -286,9 +283,8 @@ export class RowCall {
       this.#pointAcross(this.#store, first, 0, 0, count, true);
       return;
     }
-    for (let k = 0; k < inputs.length; k++) {
-      const leaf = inputs[k] as { slot: number; index: number };
-      const input = this.#inputs[leaf.index] as RowInput;
+    for (const { slot, index } of inputs) {
+      const input = this.#inputs[index] as RowInput;
       const move = input.move ?? moveBetween(NATIVE[this.#type], NATIVE[this.#type]);
       for (let r = 0; r < count; ) {
         const i = (first + r) % inner;
@@ -297,8 +293,8 @@ export class RowCall {
         move(this.#heap, n, input.register + r, 1, input.at + o * input.so + i * input.si, input.si);
         r += n;
       }
-      base[leaf.slot] = input.register;
-      stride[leaf.slot] = 1;
+      base[slot] = input.register;
+      stride[slot] = 1;
     }
   }
 
@@ -321,10 +317,9 @@ export class RowCall {
   /** Sets the inputs of `program` to the `l`-th elements of `n` rows from (o, i) on, along `outer` or `inner`. */
   #pointAcross(program: Program, o: number, i: number, l: number, n: number, alongOuter: boolean): void {
     const { inputs, base, indexSlot } = program;
-    for (let k = 0; k < inputs.length; k++) {
-      const leaf = inputs[k] as { slot: number; index: number };
-      const input = this.#inputs[leaf.index] as RowInput;
-      this.#point(program, leaf.slot, input, o, i, l, n, alongOuter ? input.so : input.si);
+    for (const { slot, index } of inputs) {
+      const input = this.#inputs[index] as RowInput;
+      this.#point(program, slot, input, o, i, l, n, alongOuter ? input.so : input.si);
     }
     if (indexSlot >= 0) this.#m[base[indexSlot] as number] = l;
   }

@@ -23,43 +23,32 @@ const STEP_TIME = 6;
 
 export type Folding = keyof typeof FOLD_CODES;
 
-/**
- * Where each of a program's slots lies in a list: the first row's first element, the stride, how far on the next row's lie, and how much further at the end of rows that
- * belong together (in elements); whether it is an array's, and whether it is computed once a row.
- */
+/** Where each of a program's slots lies in a list, as the list has it (`put`), and whether it is computed once a row. */
 export class RowPlaces {
-  readonly base: Int32Array;
-  readonly stride: Int32Array;
-  readonly next: Int32Array;
-  readonly wrap: Int32Array;
-  readonly array: Uint8Array;
+  readonly words: Int32Array;
   readonly single: Uint8Array;
 
   constructor({ base }: Program) {
-    this.base = new Int32Array(base.length);
-    this.stride = new Int32Array(base.length);
-    this.next = new Int32Array(base.length);
-    this.wrap = new Int32Array(base.length);
-    this.array = new Uint8Array(base.length);
+    this.words = new Int32Array(base.length * PLACE);
     this.single = new Uint8Array(base.length);
   }
 
   /** In the scratch memory, as the program has it. */
   begin({ base, stride }: Program): void {
-    // there are few slots: calls of `set` and `fill` take longer
     for (let slot = 0; slot < base.length; slot++) {
-      this.base[slot] = base[slot] as number;
-      this.stride[slot] = stride[slot] as number;
-      this.next[slot] = this.wrap[slot] = this.array[slot] = this.single[slot] = 0;
+      put(this.words, slot * PLACE, base[slot] as number, stride[slot] as number, 0, false);
+      this.single[slot] = 0;
     }
   }
 
+  /** In an array. */
   put(slot: number, base: number, stride: number, next: number, wrap = 0): void {
-    this.base[slot] = base;
-    this.stride[slot] = stride;
-    this.next[slot] = next;
-    this.wrap[slot] = wrap;
-    this.array[slot] = 1;
+    put(this.words, slot * PLACE, base, stride, next, true, wrap);
+  }
+
+  /** Between a slot's elements, in bytes. */
+  stride(slot: number): number {
+    return this.words[slot * PLACE + 1] as number;
   }
 }
 
@@ -121,7 +110,7 @@ export class StepList {
    */
   add(steps: Steps, places: RowPlaces, single = false): boolean {
     const { code, codes, count, chains } = steps;
-    const { base, stride, array, single: known } = places;
+    const { words, single: known } = places;
     const { i32 } = this.#heap;
     if (this.#count + count >= MOST) return false;
     for (let s = 0, found = 0; s < count; s++) {
@@ -130,14 +119,13 @@ export class StepList {
       const a = code[s * 4 + 1] as number;
       const b = code[s * 4 + 2] as number;
       const c = code[s * 4 + 3] as number;
-      const strides = (stride[a] as number) | (stride[b] as number) | (stride[c] as number);
+      const strides = places.stride(a) | places.stride(b) | places.stride(c);
       if (known[dst] === 1) continue;
       if (single) {
-        if (op < 0 || strides !== 0 || array[dst] === 1) continue;
+        if (op < 0 || strides !== 0 || words[dst * PLACE + 4] === 0) continue;
         if (found === 0) this.part(1);
         // a block's register may be another's later on; float32 leaves a half of each empty
-        base[dst] = (base[dst] as number) + BLOCK + 4 * found++;
-        stride[dst] = 0;
+        put(words, dst * PLACE, (words[dst * PLACE] as number) / 4 + BLOCK + 4 * found++, 0, 0, false);
         known[dst] = 1;
       } else {
         const chain = chains.get(s);
@@ -146,7 +134,8 @@ export class StepList {
           continue;
         }
         // functions of one number read neighbours
-        if (op < 0 || strides >>> 0 > 1 || (op < 16 && this.#length > 1 && stride[a] !== 1)) return false;
+        if (op < 0 || (strides | 4) !== 4 || (op < 16 && this.#length > 1 && places.stride(a) !== 4))
+          return false;
       }
       const to = this.#step(op);
       place(i32, to + 2, places, dst);
@@ -162,7 +151,7 @@ export class StepList {
     const a = code[first * 4 + 1] as number;
     const b = code[first * 4 + 2] as number;
     const less = codes[first] === SUB;
-    if (places.stride[a] !== 1 || (less && places.stride[b] !== 0)) return false;
+    if (places.stride(a) !== 4 || (less && places.stride(b) !== 0)) return false;
     const { i32 } = this.#heap;
     const to = this.#step(EXP);
     i32[to + 1] = (codes[first] === NEG ? -(2 ** 31) : less ? 1 : 0) + (last > exp ? 2 : 0);
@@ -185,7 +174,7 @@ export class StepList {
    * `powers`: the sum of exp(a − b) with a ≤ b, in the cell alone, and its reciprocal in the next; in one step with the exponentials, if that is what the last one does.
    */
   fold(combine: Folding, places: RowPlaces, a: number, cell: number, to: number, powers: boolean): boolean {
-    if (places.stride[a] !== 1 || this.#count >= MOST) return false;
+    if (places.stride(a) !== 4 || this.#count >= MOST) return false;
     const { i32 } = this.#heap;
     this.#folds++;
     const last = this.#at + FIELDS + (this.#count - 1) * WORDS;
@@ -258,18 +247,27 @@ export class StepList {
 /** More elements than a row has. */
 const ALL = 2 ** 31 - 1;
 
-function place(i32: Int32Array, at: number, places: RowPlaces, slot: number): void {
-  const { base, stride, next, wrap, array } = places;
-  put(i32, at, base[slot] as number, stride[slot] as number, next[slot] as number, array[slot] === 1);
-  i32[at + 5] = (wrap[slot] as number) * 4;
+function place(i32: Int32Array, at: number, { words }: RowPlaces, slot: number): void {
+  for (let k = 0; k < PLACE; k++) i32[at + k] = words[slot * PLACE + k] as number;
 }
 
-/** All in elements of 4 bytes. An array goes on along the row; what lies in the scratch memory is a thread's own. */
-function put(i32: Int32Array, at: number, base: number, stride: number, next: number, array: boolean): void {
-  i32[at] = base * 4;
-  i32[at + 1] = stride * 4;
-  i32[at + 2] = next * 4;
-  i32[at + 3] = array && stride === 1 ? -1 : 0;
-  i32[at + 4] = array ? 0 : -1;
-  i32[at + 5] = 0;
+/**
+ * The first row's first element, the stride, how far on the next row's lie, and how much further at the end of rows that belong together; all in elements of 4 bytes.
+ * An array goes on along the row; what lies in the scratch memory is a thread's own.
+ */
+function put(
+  to: Int32Array,
+  at: number,
+  base: number,
+  stride: number,
+  next: number,
+  array: boolean,
+  wrap = 0,
+): void {
+  to[at] = base * 4;
+  to[at + 1] = stride * 4;
+  to[at + 2] = next * 4;
+  to[at + 3] = array && stride === 1 ? -1 : 0;
+  to[at + 4] = array ? 0 : -1;
+  to[at + 5] = wrap * 4;
 }

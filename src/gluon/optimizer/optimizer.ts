@@ -152,7 +152,7 @@ export abstract class Optimizer {
     const op = this.#op;
     if (this.lrScheduler !== null)
       throw new ArgumentError(
-        'expected an optimizer without a scheduler, received one whose scheduler gives the learning rate. Set the baseLr of the scheduler.',
+        "expected an optimizer without a scheduler, received one whose scheduler gives the learning rate. Set the scheduler's baseLr.",
         { op },
       );
     if (typeof rate !== 'number' || Number.isNaN(rate))

@@ -99,8 +99,7 @@ export function expOfDifference(n: i32, o: usize, a: usize, sign: v128, s: v128,
   }
   for (; n > 0; n -= 4, o += 16, a += 16) {
     const y = logistic(share, expOf(f32x4.sub(v128.xor(v128.load(a), sign), s)));
-    if (n < 4) storeLast(n, o, y);
-    else v128.store(o, y);
+    storeLast(min(n, 4), o, y);
   }
 }
 
@@ -110,7 +109,6 @@ export function expOfDifference(n: i32, o: usize, a: usize, sign: v128, s: v128,
  */
 export function powers(n: i32, o: usize, a: usize, s: v128): f64 {
   let s0 = f64x2.splat(0);
-  let s1 = s0;
   for (; n >= 16; n -= 16, o += 64, a += 64) {
     const x = expBelow(f32x4.sub(v128.load(a), s));
     const y = expBelow(f32x4.sub(v128.load(a, 16), s));
@@ -121,18 +119,22 @@ export function powers(n: i32, o: usize, a: usize, s: v128): f64 {
     v128.store(o, z, 32);
     v128.store(o, w, 48);
     const sum = f32x4.add(f32x4.add(x, y), f32x4.add(z, w));
-    s0 = f64x2.add(s0, f64x2.promote_low_f32x4(sum));
-    s1 = f64x2.add(s1, f64x2.promote_low_f32x4(high(sum)));
+    s0 = f64x2.add(s0, wide(sum));
   }
   for (; n > 0; n -= 4, o += 16, a += 16) {
     let x = expBelow(f32x4.sub(v128.load(a), s));
     storeLast(min(n, 4), o, x);
     x = v128.and(x, i32x4.gt_s(i32x4.splat(n), i32x4(0, 1, 2, 3)));
-    s0 = f64x2.add(s0, f64x2.promote_low_f32x4(x));
-    s1 = f64x2.add(s1, f64x2.promote_low_f32x4(high(x)));
+    s0 = f64x2.add(s0, wide(x));
   }
-  s0 = f64x2.add(s0, s1);
   return f64x2.extract_lane(s0, 0) + f64x2.extract_lane(s0, 1);
+}
+
+/** The numbers as doubles, two by two added up. */
+// @ts-ignore: decorator
+@inline
+function wide(x: v128): v128 {
+  return f64x2.add(f64x2.promote_low_f32x4(x), f64x2.promote_low_f32x4(high(x)));
 }
 
 /** exp of two doubles within ±105, to 2⁻³⁹. */
