@@ -19,8 +19,16 @@ await build({
   logLevel: 'warn',
   resolve: { alias: { webgluon: join(ROOT, 'src', 'index.ts') } },
   plugins: [wgsl()],
-  build: { ssr: entry, outDir, emptyOutDir: true, target: 'node20', minify: false },
+  build: {
+    ssr: entry,
+    outDir,
+    emptyOutDir: true,
+    target: 'node20',
+    minify: false,
+    // modules by their name: the manifest next to them may be of something else
+    rolldownOptions: { output: { entryFileNames: `${name}.mjs`, chunkFileNames: '[name].mjs' } },
+  },
 });
-process.exitCode = await run(process.execPath, [join(outDir, `${name}.js`), ...rest], {
+process.exitCode = await run(process.execPath, [join(outDir, `${name}.mjs`), ...rest], {
   env: vulkanEnvironment(),
 });

@@ -33,7 +33,7 @@ import type { Simd } from './wasm/load.ts';
 import type { Works } from './works.ts';
 import { makeWorks, prepareStep, runKernel } from './works.ts';
 
-/** More threads than this are not started: kernels gain little from them, and each has 600 KiB of working memory. */
+/** More threads than this are not started: kernels gain little from them, and each has 600 KiB of working memory. WRITING in threads/cells.ts has a cell for so many. */
 const MOST_THREADS = 16;
 
 class CpuStorage implements Storage {
